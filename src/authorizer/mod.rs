@@ -1,0 +1,2 @@
+//! How an endpoint decides that a credential holds.
+pub mod jwt;

@@ -1,0 +1,4 @@
+//! tenantgate
+pub mod authorizer;
+#[cfg(target_arch = "wasm32")]
+mod wasm;

@@ -1,0 +1,2 @@
+//! The `tenantgate` command.
+fn main() {}
