@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use wasmtime::{Config, Engine, InstancePre, Linker, Module};
+use wasmtime::{Config, Engine, InstancePre, Linker, Module, OptLevel};
 
 use state::HostState;
 
@@ -32,7 +32,10 @@ pub fn module() -> &'static InstancePre<HostState> {
     MODULE.get_or_init(|| {
         let path = build();
         let started = Instant::now();
-        let engine = Engine::new(&Config::new()).expect("an engine with the default settings");
+        // Each test binary compiles the module once and runs little of it: a quick compiler beats quick code.
+        let mut config = Config::new();
+        config.cranelift_opt_level(OptLevel::None);
+        let engine = Engine::new(&config).expect("an engine with these settings");
         let module = Module::from_file(&engine, &path)
             .unwrap_or_else(|error| panic!("{} does not load: {error:?}", path.display()));
         let bound = link(&engine, &module);
