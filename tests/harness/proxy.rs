@@ -87,7 +87,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// A new VM in the place of a worker's, as after a trap under FAIL_RELOAD: shared data stays, all else is new.
+    /// A new VM in the place of a worker's, as after a trap under `FAIL_RELOAD`: shared data stays, all else is new.
     #[track_caller]
     pub fn reload(&mut self, worker: usize) {
         self.seed += 1;

@@ -1,4 +1,4 @@
-//! The foreign function `verify_signature`, as Envoy does it with BoringSSL: PKCS#1 v1.5 for RSA keys, DER signatures for ECDSA.
+//! The foreign function `verify_signature`, as Envoy does it with `BoringSSL`: PKCS#1 v1.5 for RSA keys, DER signatures for ECDSA.
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use prost::Message;
@@ -115,7 +115,7 @@ fn judge(arguments: &Arguments) -> Result<(), &'static str> {
     held.map_err(|_| "Verification failed.")
 }
 
-/// The curve and the point of an EC key in a SubjectPublicKeyInfo.
+/// The curve and the point of an EC key in a `SubjectPublicKeyInfo`.
 fn curve(key: &[u8]) -> Option<(ObjectIdentifier, &[u8])> {
     let key = SubjectPublicKeyInfoRef::try_from(key).ok()?;
     if key.algorithm.oid != EC_PUBLIC_KEY {

@@ -69,7 +69,7 @@ impl Worker {
         match action {
             Some(0) => self.pass_request_body(id),
             _ if stream.buffer.len() > BUFFER_LIMIT => {
-                self.refuse(id, 413, "request_payload_too_large")
+                self.refuse(id, 413, "request_payload_too_large");
             }
             // A pause of a body buffers it; it stops nothing before the end.
             _ => stream.paused = last,
@@ -187,7 +187,7 @@ impl Worker {
         }
     }
 
-    /// The stream is over: on_log, on_done, delete, and its open calls are cancelled.
+    /// The stream is over: `on_log`, `on_done`, delete, and its open calls are cancelled.
     fn finish(&mut self, id: u32) {
         let Some(stream) = self.vm.state().streams.get_mut(&id) else {
             return;

@@ -9,7 +9,7 @@ use super::crypto::HostCrypto;
 use super::status::Status;
 
 /// When a process starts, unless told otherwise: 2026-05-15T14:00:00Z.
-pub const START: Duration = Duration::from_secs(1_778_853_600);
+pub const START: Duration = Duration::from_hours(494_126);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
