@@ -1,4 +1,5 @@
 //! tenantgate
 pub mod authorizer;
+pub mod json;
 #[cfg(target_arch = "wasm32")]
 mod wasm;

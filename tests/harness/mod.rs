@@ -8,4 +8,5 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
 pub mod proxy;
+pub mod tokens;
 pub mod wasm;
