@@ -1,0 +1,205 @@
+//! The host that a request is for, and the host patterns of an endpoint.
+
+use thiserror::Error;
+
+/// RFC 1035 section 2.3.4: a name has at most 255 octets.
+const MAX_HOST_BYTES: usize = 255;
+
+/// The authority is not a plain host with an optional port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ambiguous;
+
+/// A host as it is compared: lower case, without port and final dot (RFC 9110 section 4.2.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host(String);
+
+impl Host {
+    /// Reads `:authority`.
+    ///
+    /// # Errors
+    /// [`Ambiguous`] where there is none, or where it holds anything but a name or an address and a port: what is not
+    /// understood here may well be understood behind us.
+    pub fn parse(authority: Option<&[u8]>) -> Result<Self, Ambiguous> {
+        let authority = authority
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .ok_or(Ambiguous)?;
+        let host = match authority.rsplit_once(':') {
+            Some((host, port))
+                if port.bytes().all(|b| b.is_ascii_digit()) && !inside_brackets(host) =>
+            {
+                host
+            }
+            _ => authority,
+        };
+        let host = host.strip_suffix('.').unwrap_or(host);
+        if is_name(host) || is_ip_literal(host) {
+            Ok(Self(host.to_ascii_lowercase()))
+        } else {
+            Err(Ambiguous)
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The suffixes that a wildcard may cover, longest first: `.b.c` and `.c` for `a.b.c`.
+    pub(super) fn suffixes(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .match_indices('.')
+            .filter_map(|(dot, _)| self.0.get(dot..))
+            .filter(|_| !self.0.starts_with('['))
+    }
+}
+
+/// Which hosts an endpoint answers on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    /// This host.
+    Exact(String),
+    /// Any host that ends so: `.models.example.com` was written `*.models.example.com`. As Envoy's virtual hosts read
+    /// it: any number of labels, at least one.
+    Suffix(String),
+    /// Any host.
+    Any,
+}
+
+/// Why a text is no host pattern.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error(
+    "{0:?} is not a host: write `api.example.com` or `*.example.com`, without scheme, port and path"
+)]
+pub struct HostPatternError(String);
+
+impl HostPattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// [`HostPatternError`] for anything that no request's host could match.
+    pub fn parse(text: &str) -> Result<Self, HostPatternError> {
+        let lower = text.to_ascii_lowercase();
+        let lower = lower.strip_suffix('.').unwrap_or(&lower);
+        match lower.strip_prefix('*') {
+            Some("") if text != "*" => Err(HostPatternError(text.to_owned())),
+            Some("") => Ok(Self::Any),
+            Some(suffix) if suffix.strip_prefix('.').is_some_and(is_name) => {
+                Ok(Self::Suffix(suffix.to_owned()))
+            }
+            None if is_name(lower) || is_ip_literal(lower) => Ok(Self::Exact(lower.to_owned())),
+            _ => Err(HostPatternError(text.to_owned())),
+        }
+    }
+}
+
+fn inside_brackets(host: &str) -> bool {
+    host.starts_with('[') && !host.ends_with(']')
+}
+
+fn is_name(host: &str) -> bool {
+    !host.is_empty()
+        && host.len() <= MAX_HOST_BYTES
+        && host.split('.').all(|label| {
+            !label.is_empty()
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        })
+}
+
+fn is_ip_literal(host: &str) -> bool {
+    host.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_host_are_one_host() {
+        for authority in [
+            "api.test",
+            "API.Test",
+            "api.test.",
+            "api.test:443",
+            "api.test:00443",
+            "api.test:",
+            "api.test.:80",
+        ] {
+            assert_eq!(
+                Host::parse(Some(authority.as_bytes())),
+                Ok(Host("api.test".into())),
+                "{authority}"
+            );
+        }
+        assert_eq!(Host::parse(Some(b"[::1]:8080")), Ok(Host("[::1]".into())));
+        assert_eq!(
+            Host::parse(Some(b"127.0.0.1:8080")),
+            Ok(Host("127.0.0.1".into()))
+        );
+    }
+
+    #[test]
+    fn what_is_not_a_plain_host_is_ambiguous() {
+        let long = "a".repeat(300);
+        for authority in [
+            "",
+            ":80",
+            ".",
+            "user@api.test",
+            "api.test/x",
+            "api%2etest",
+            "api.test:80:80",
+            "a..b",
+            "::1",
+            "[::1",
+            "[v1.x]",
+            "a b",
+            long.as_str(),
+        ] {
+            assert_eq!(
+                Host::parse(Some(authority.as_bytes())),
+                Err(Ambiguous),
+                "{authority}"
+            );
+        }
+        assert_eq!(Host::parse(None), Err(Ambiguous));
+        assert_eq!(Host::parse(Some(b"api\xff.test")), Err(Ambiguous));
+    }
+
+    #[test]
+    fn a_wildcard_covers_any_number_of_labels_and_at_least_one() {
+        let suffixes = |host: &str| {
+            Host::parse(Some(host.as_bytes()))
+                .unwrap()
+                .suffixes()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(suffixes("a.b.test"), [".b.test", ".test"]);
+        assert!(suffixes("test").is_empty());
+        assert!(suffixes("[::1]").is_empty());
+    }
+
+    #[test]
+    fn what_no_host_could_match_is_no_pattern() {
+        for text in [
+            "",
+            "*.",
+            "*a.test",
+            "a.*.test",
+            "https://a.test",
+            "a.test:80",
+            "a.test/x",
+            "a b",
+        ] {
+            assert!(HostPattern::parse(text).is_err(), "{text}");
+        }
+        assert_eq!(
+            HostPattern::parse("*.Test."),
+            Ok(HostPattern::Suffix(".test".into()))
+        );
+        assert_eq!(HostPattern::parse("*"), Ok(HostPattern::Any));
+    }
+}

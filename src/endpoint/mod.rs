@@ -1,0 +1,143 @@
+//! Which configured endpoint a request addresses. Knows nothing of credentials.
+
+mod host;
+mod path;
+mod pattern;
+mod router;
+
+pub use host::{Ambiguous as AmbiguousHost, Host, HostPattern, HostPatternError};
+pub use path::{Ambiguous as AmbiguousPath, RequestPath};
+pub use pattern::{PathPattern, PatternError};
+pub use router::{Conflict, EndpointIndex, Methods, Router};
+
+use std::collections::HashSet;
+
+use crate::authorizer::Authorizer;
+use crate::denial::Denial;
+use crate::request::RequestHead;
+use crate::source::AllowList;
+
+/// A checked endpoint.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Unique; also the name in metrics and in the identity header.
+    pub name: String,
+    /// The paths it answers on.
+    pub path: PathPattern,
+    /// Who may call it from where; anywhere if `None`.
+    pub allow_from: Option<AllowList>,
+    /// What a caller has to show.
+    pub authorizer: Authorizer,
+    /// Let a CORS preflight through without a credential.
+    pub preflight: bool,
+    /// Let `%2F` stand inside a capture.
+    pub allow_encoded_slash: bool,
+    /// Whether the client's credential goes on; `None` takes the default of the credential's kind.
+    pub forward_credential: Option<bool>,
+}
+
+/// The endpoints of a policy. Their number does not matter to a request.
+#[derive(Debug, Default)]
+pub struct Endpoints {
+    list: Vec<Endpoint>,
+    router: Router,
+    /// Every header field that some endpoint reads a credential from.
+    credential_headers: HashSet<String>,
+}
+
+impl Endpoints {
+    /// Adds an endpoint that answers on these hosts (any, if none) and methods.
+    ///
+    /// # Errors
+    /// The name of an endpoint that nothing tells apart from this one.
+    pub fn add(
+        &mut self,
+        endpoint: Endpoint,
+        hosts: &[HostPattern],
+        methods: &Methods,
+    ) -> Result<(), String> {
+        let added = self
+            .router
+            .insert(self.list.len(), hosts, &endpoint.path, methods);
+        if let Err(Conflict { with }) = added {
+            return Err(self
+                .list
+                .get(with)
+                .map(|other| other.name.clone())
+                .unwrap_or_default());
+        }
+        if let Authorizer::Guarded(guard) = &endpoint.authorizer {
+            self.credential_headers
+                .extend(guard.places.header_names().map(str::to_owned));
+        }
+        self.list.push(endpoint);
+        Ok(())
+    }
+
+    /// All endpoints, as they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &Endpoint> {
+        self.list.iter()
+    }
+
+    /// Whether some endpoint reads a credential from the header field of that name (lower case).
+    pub fn reads_credential_from(&self, field: &str) -> bool {
+        self.credential_headers.contains(field)
+    }
+
+    /// The endpoint that the request addresses; `None` if it addresses none.
+    ///
+    /// # Errors
+    /// A path or a host that can be read in more than one way.
+    pub fn find(&self, head: &RequestHead) -> Result<Option<Addressed<'_>>, Denial> {
+        let path = RequestPath::parse(head.path().unwrap_or_default())
+            .map_err(|_| Denial::AmbiguousPath)?;
+        let host = Host::parse(head.authority()).map_err(|_| Denial::AmbiguousHost)?;
+        let method = head.method().unwrap_or_default();
+        let lookup = |method: &str| self.list.get(self.router.find(&host, &path, method)?);
+
+        // A preflight asks on behalf of another method (Fetch standard, section 4.8), so that is what it is looked up by.
+        let preflight = preflight_method(head)
+            .and_then(lookup)
+            .filter(|endpoint| endpoint.preflight);
+        let addressed = match preflight {
+            Some(endpoint) => Some(Addressed {
+                endpoint,
+                preflight: true,
+            }),
+            None => lookup(method).map(|endpoint| Addressed {
+                endpoint,
+                preflight: false,
+            }),
+        };
+        let slashes_are_plain = !path.has_encoded_slash()
+            || addressed
+                .as_ref()
+                .is_some_and(|Addressed { endpoint, .. }| {
+                    endpoint.allow_encoded_slash
+                        && endpoint.path.captures_every_encoded_slash(&path)
+                });
+        if slashes_are_plain {
+            Ok(addressed)
+        } else {
+            Err(Denial::AmbiguousPath)
+        }
+    }
+}
+
+/// The endpoint that a request addresses, and how.
+#[derive(Debug)]
+pub struct Addressed<'a> {
+    /// The endpoint.
+    pub endpoint: &'a Endpoint,
+    /// The request is a CORS preflight that the endpoint lets through.
+    pub preflight: bool,
+}
+
+/// The method that a CORS preflight asks for, if the request is one.
+fn preflight_method(head: &RequestHead) -> Option<&str> {
+    if head.method() != Some("OPTIONS") || !head.has("origin") {
+        return None;
+    }
+    head.first("access-control-request-method")
+        .and_then(|method| std::str::from_utf8(method).ok())
+}

@@ -1,0 +1,61 @@
+//! The head of a request as the proxy shows it: every header field, in order, as bytes.
+//!
+//! Knows nothing of what a field means. The whole list is kept because a field may come twice, and bytes because a
+//! client may put any octet in a value (RFC 9110 section 5.5, obs-text).
+
+/// The head of one request. Field names are lower case, as Envoy hands them over; pseudo-headers begin with a colon.
+#[derive(Clone, Debug, Default)]
+pub struct RequestHead {
+    fields: Vec<(String, Vec<u8>)>,
+}
+
+impl RequestHead {
+    /// Takes the fields as the proxy lists them.
+    pub fn new(fields: Vec<(String, Vec<u8>)>) -> Self {
+        Self { fields }
+    }
+
+    /// `:method`, or nothing where it is not plain ASCII.
+    pub fn method(&self) -> Option<&str> {
+        self.first(":method")
+            .and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// `:authority`: the host that Envoy decided on, whatever the request line and `Host` said.
+    pub fn authority(&self) -> Option<&[u8]> {
+        self.first(":authority")
+    }
+
+    /// `:path` with its query. A CONNECT request may have none.
+    pub fn path(&self) -> Option<&[u8]> {
+        self.first(":path")
+    }
+
+    /// All fields in order.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+
+    /// Whether a field of that name (lower case) is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.first(name).is_some()
+    }
+
+    /// The first field of that name (lower case). Only for fields whose repetition decides nothing.
+    pub fn first(&self, name: &str) -> Option<&[u8]> {
+        self.fields()
+            .find(|(field, _)| *field == name)
+            .map(|(_, value)| value)
+    }
+}
+
+/// What is done to a head before it goes on: first the removals, then the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edits {
+    /// Names to remove, each with all of its values.
+    pub remove: Vec<String>,
+    /// Names to set, each to this one value in place of any it had.
+    pub set: Vec<(String, Vec<u8>)>,
+}
