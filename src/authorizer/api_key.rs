@@ -1,0 +1,210 @@
+//! API keys: kept as SHA-256 digests, found in O(1) however many there are, compared in constant time.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+
+use crate::identity::Identity;
+
+/// The SHA-256 of an API key.
+#[derive(Clone, Copy, Eq, Hash)]
+pub struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    /// Digests a key as a client presents it.
+    pub fn of(key: &[u8]) -> Self {
+        Self(Sha256::digest(key).into())
+    }
+}
+
+/// In constant time, so that how long a wrong key takes says nothing about a right one.
+impl PartialEq for KeyDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+/// Lower-case hexadecimal, as `key_sha256` is written.
+impl fmt::Display for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Enough to tell two keys apart, too little to look one up by.
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "sha256:{}…",
+            self.to_string().get(..8).unwrap_or_default()
+        )
+    }
+}
+
+/// A text is no SHA-256 digest.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("must be a SHA-256 digest in 64 hexadecimal digits; `tenantgate key hash` makes one")]
+pub struct NotADigest;
+
+impl FromStr for KeyDigest {
+    type Err = NotADigest;
+
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
+        let mut digest = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(NotADigest);
+        }
+        for (byte, place) in digest.iter_mut().zip((0_usize..).step_by(2)) {
+            let digits = text.get(place..place.saturating_add(2)).ok_or(NotADigest)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| NotADigest)?;
+        }
+        Ok(Self(digest))
+    }
+}
+
+/// Whom a key belongs to and how long it holds.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// Who calls with it.
+    pub identity: Identity,
+    /// From then on it holds no more.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The keys of one authorizer.
+#[derive(Clone, Debug, Default)]
+pub struct ApiKeys(HashMap<KeyDigest, ApiKey>);
+
+/// The same key stands twice, so that it is not certain whom it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DuplicateKey;
+
+/// Why a presented key does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not one of these.
+    Unknown,
+    /// It was.
+    Expired,
+}
+
+impl ApiKeys {
+    /// Adds a key.
+    ///
+    /// # Errors
+    /// [`DuplicateKey`] if it is there already.
+    pub fn add(&mut self, digest: KeyDigest, key: ApiKey) -> Result<(), DuplicateKey> {
+        match self.0.entry(digest) {
+            Entry::Vacant(place) => {
+                place.insert(key);
+                Ok(())
+            }
+            Entry::Occupied(_) => Err(DuplicateKey),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Looks a presented key up.
+    ///
+    /// # Errors
+    /// Why it does not hold.
+    pub fn verify(&self, presented: &[u8], now: Timestamp) -> Result<&ApiKey, Refusal> {
+        let key = self
+            .0
+            .get(&KeyDigest::of(presented))
+            .ok_or(Refusal::Unknown)?;
+        match key.expires_at {
+            Some(end) if end <= now => Err(Refusal::Expired),
+            _ => Ok(key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identifier;
+
+    fn key(tenant: &str, expires_at: Option<&str>) -> ApiKey {
+        let tenant = Identifier::try_from(tenant.to_owned()).unwrap();
+        ApiKey {
+            identity: Identity {
+                client: Some(tenant.clone()),
+                tenant,
+                user: None,
+            },
+            expires_at: expires_at.map(|time| time.parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn only_the_very_key_holds_and_only_until_its_end() {
+        let mut keys = ApiKeys::default();
+        keys.add(KeyDigest::of(b"sk-one"), key("acme", None))
+            .unwrap();
+        keys.add(
+            KeyDigest::of(b"sk-two"),
+            key("globex", Some("2027-01-01T00:00:00Z")),
+        )
+        .unwrap();
+        for (presented, now, expected) in [
+            ("sk-one", "2026-01-01T00:00:00Z", Ok("acme")),
+            ("sk-two", "2026-12-31T23:59:59Z", Ok("globex")),
+            ("sk-two", "2027-01-01T00:00:00Z", Err(Refusal::Expired)),
+            ("SK-one", "2026-01-01T00:00:00Z", Err(Refusal::Unknown)),
+            ("sk-on", "2026-01-01T00:00:00Z", Err(Refusal::Unknown)),
+            ("sk-one ", "2026-01-01T00:00:00Z", Err(Refusal::Unknown)),
+            ("", "2026-01-01T00:00:00Z", Err(Refusal::Unknown)),
+        ] {
+            let verdict = keys.verify(presented.as_bytes(), now.parse().unwrap());
+            assert_eq!(
+                verdict.map(|k| k.identity.tenant.as_str()),
+                expected,
+                "{presented} at {now}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_key_belongs_to_one_client() {
+        let mut keys = ApiKeys::default();
+        keys.add(KeyDigest::of(b"sk"), key("acme", None)).unwrap();
+        assert_eq!(
+            keys.add(KeyDigest::of(b"sk"), key("globex", None)),
+            Err(DuplicateKey)
+        );
+    }
+
+    #[test]
+    fn a_digest_is_read_as_it_is_written() {
+        let digest = KeyDigest::of(b"sk");
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        assert_eq!(digest.to_string().to_ascii_uppercase().parse(), Ok(digest));
+        for text in [
+            "",
+            "9f86d0",
+            &"g".repeat(64),
+            &"0".repeat(63),
+            &"0".repeat(65),
+            &"é".repeat(32),
+        ] {
+            assert_eq!(text.parse::<KeyDigest>(), Err(NotADigest), "{text}");
+        }
+    }
+}
