@@ -1,0 +1,369 @@
+//! The life of one document behind a URL: fetched early, kept while it is good, refreshed before it goes stale, asked
+//! for no more often than is decent. A state machine without input or output: time is handed in, and what it wants is
+//! asked of it.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// How long a document counts as fresh when its server does not say (`Cache-Control: max-age`). Issuers rotate keys
+/// over hours; ten minutes is what Envoy's own JWT filter refreshes after by default.
+pub const FRESH_BY_DEFAULT: SignedDuration = SignedDuration::from_mins(10);
+/// No server can have us ask more often than this…
+pub const FRESH_AT_LEAST: SignedDuration = SignedDuration::from_mins(1);
+/// …nor less often, since this bounds how long a withdrawn key goes on working.
+pub const FRESH_AT_MOST: SignedDuration = SignedDuration::from_hours(1);
+/// How long the last good document serves while no newer one can be had.
+pub const MAX_STALE: SignedDuration = SignedDuration::from_hours(24);
+/// A callout that takes longer has failed. Waiting requests wait for it.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause after the first failure; it doubles with each further one…
+pub const BACK_OFF_FIRST: SignedDuration = SignedDuration::from_secs(1);
+/// …up to this.
+pub const BACK_OFF_MOST: SignedDuration = SignedDuration::from_mins(1);
+/// How often a request can cause a refresh ahead of time, by a key id that is not in the set. Strangers can make
+/// those up, so this is what they can cost the issuer.
+pub const COOLDOWN: SignedDuration = SignedDuration::from_secs(30);
+
+/// A document, and when it is to be had anew.
+#[derive(Debug)]
+pub struct Document<T> {
+    value: Option<T>,
+    /// When it was had, and when it will be.
+    pub schedule: Schedule,
+}
+
+/// The attempts to have a document, whatever is in it.
+#[derive(Debug)]
+pub struct Schedule {
+    good: Option<Good>,
+    attempt: Attempt,
+    failures: u32,
+    /// When a refresh ahead of time was last granted.
+    hurried_at: Option<Timestamp>,
+}
+
+/// The last success.
+#[derive(Debug)]
+struct Good {
+    fetched_at: Timestamp,
+    /// A refresh is due from then on.
+    refresh_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// None is under way, and none is to begin before then.
+    NotBefore(Timestamp),
+    /// Somebody (this worker or another) is fetching; given up on at that time.
+    UnderWay { until: Timestamp },
+}
+
+/// What can be said of a document right now.
+#[derive(Debug, PartialEq, Eq)]
+pub enum State<T> {
+    /// Here it is.
+    Usable(T),
+    /// It was never had, but an attempt is under way or about to begin.
+    Coming,
+    /// It cannot be had for now.
+    Unavailable {
+        /// When the next attempt is made.
+        retry_after: SignedDuration,
+    },
+}
+
+/// What became of the wish for a newer document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refresh {
+    /// It is on its way.
+    Coming,
+    /// The document is as new as may be asked for.
+    TooSoon,
+    /// The document is not fresh, and a newer one cannot be had.
+    Unavailable {
+        /// When the next attempt is made.
+        retry_after: SignedDuration,
+    },
+}
+
+impl<T> Default for Document<T> {
+    fn default() -> Self {
+        Self {
+            value: None,
+            schedule: Schedule::default(),
+        }
+    }
+}
+
+impl<T> Document<T> {
+    /// The document, or why it is not there.
+    pub fn state(&self, now: Timestamp) -> State<&T> {
+        match (&self.value, self.schedule.state(now)) {
+            (Some(value), State::Usable(())) => State::Usable(value),
+            (_, State::Unavailable { retry_after }) => State::Unavailable { retry_after },
+            _ => State::Coming,
+        }
+    }
+
+    /// A good document arrived.
+    pub fn succeeded(&mut self, value: T, fetched_at: Timestamp, fresh_for: SignedDuration) {
+        self.value = Some(value);
+        self.schedule.succeeded(fetched_at, fresh_for);
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            good: None,
+            attempt: Attempt::NotBefore(Timestamp::MIN),
+            failures: 0,
+            hurried_at: None,
+        }
+    }
+}
+
+impl Schedule {
+    fn state(&self, now: Timestamp) -> State<()> {
+        match (&self.good, self.attempt) {
+            (Some(good), _) if age(good.fetched_at, now) < MAX_STALE => State::Usable(()),
+            (_, Attempt::NotBefore(start)) if now < start => State::Unavailable {
+                retry_after: start.duration_since(now),
+            },
+            _ => State::Coming,
+        }
+    }
+
+    /// When an attempt should next be started (now or in the past: at once), or one under way be given up.
+    pub fn next_event(&self) -> Timestamp {
+        match (self.attempt, &self.good) {
+            (Attempt::UnderWay { until }, _) => until,
+            (Attempt::NotBefore(start), None) => start,
+            (Attempt::NotBefore(start), Some(good)) => start.max(good.refresh_at),
+        }
+    }
+
+    /// Whether an attempt should be started.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        // A clock that was set back must not keep a document for longer than it ran forward.
+        let from_the_future = self.good.as_ref().is_some_and(|good| now < good.fetched_at);
+        let waiting = matches!(self.attempt, Attempt::UnderWay { until } if now < until);
+        !waiting && (self.next_event() <= now || from_the_future)
+    }
+
+    /// When the last good document was fetched.
+    pub fn fetched_at(&self) -> Option<Timestamp> {
+        self.good.as_ref().map(|good| good.fetched_at)
+    }
+
+    /// When a refresh ahead of time was last granted.
+    pub fn hurried_at(&self) -> Option<Timestamp> {
+        self.hurried_at
+    }
+
+    /// Somebody else had a refresh ahead of time then, which counts for us too.
+    pub fn hurried_elsewhere(&mut self, at: Timestamp) {
+        self.hurried_at = self.hurried_at.max(Some(at));
+    }
+
+    /// An attempt began, here or in another worker. Without an answer it counts as failed at `until`.
+    pub fn under_way(&mut self, until: Timestamp) {
+        self.attempt = Attempt::UnderWay { until };
+    }
+
+    fn succeeded(&mut self, fetched_at: Timestamp, fresh_for: SignedDuration) {
+        let refresh_at = later(fetched_at, fresh_for.clamp(FRESH_AT_LEAST, FRESH_AT_MOST));
+        self.good = Some(Good {
+            fetched_at,
+            refresh_at,
+        });
+        self.attempt = Attempt::NotBefore(Timestamp::MIN);
+        self.failures = 0;
+    }
+
+    /// An attempt failed. `random` spreads the next ones of many proxies.
+    ///
+    /// Returns when the next attempt is made.
+    pub fn failed(&mut self, now: Timestamp, random: u64) -> Timestamp {
+        let doubled = BACK_OFF_FIRST.saturating_mul(2_i32.saturating_pow(self.failures.min(16)));
+        let pause = doubled.min(BACK_OFF_MOST);
+        self.failures = self.failures.saturating_add(1);
+        let next = later(now, spread(pause, random));
+        self.failed_until(next);
+        next
+    }
+
+    /// An attempt failed elsewhere, and whoever made it decided when the next one is made.
+    pub fn failed_until(&mut self, next: Timestamp) {
+        self.attempt = Attempt::NotBefore(next);
+    }
+
+    /// Asks for a newer document ahead of time: at most once per [`COOLDOWN`], whatever there is.
+    pub fn hurry(&mut self, now: Timestamp) -> Refresh {
+        match self.attempt {
+            Attempt::UnderWay { until } if now < until => return Refresh::Coming,
+            Attempt::NotBefore(start) if now < start => {
+                return Refresh::Unavailable {
+                    retry_after: start.duration_since(now),
+                };
+            }
+            _ => {}
+        }
+        if self
+            .hurried_at
+            .is_some_and(|last| age(last, now) < COOLDOWN)
+        {
+            return Refresh::TooSoon;
+        }
+        self.hurried_at = Some(now);
+        if let Some(good) = &mut self.good {
+            good.refresh_at = now;
+        }
+        Refresh::Coming
+    }
+}
+
+/// How long ago that was; nothing, where the clock was set back since.
+fn age(then: Timestamp, now: Timestamp) -> SignedDuration {
+    now.duration_since(then).max(SignedDuration::ZERO)
+}
+
+/// Saturating: a time past the end of time is the end of time.
+pub(super) fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// Between half of the duration and all of it.
+fn spread(duration: SignedDuration, random: u64) -> SignedDuration {
+    let half = duration.as_millis().max(0) / 2;
+    let more = i128::from(random)
+        .checked_rem(half.saturating_add(1))
+        .unwrap_or(0);
+    i64::try_from(half.saturating_add(more)).map_or(duration, SignedDuration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn at(seconds: i64) -> Timestamp {
+        later(START, SignedDuration::from_secs(seconds))
+    }
+
+    fn fetched(seconds: i64) -> Document<&'static str> {
+        let mut document = Document::default();
+        document.succeeded("one", at(seconds), FRESH_BY_DEFAULT);
+        document
+    }
+
+    #[test]
+    fn a_document_that_was_never_had_is_due_at_once_and_coming() {
+        let document = Document::<()>::default();
+        assert!(document.schedule.is_due(START));
+        assert_eq!(document.state(START), State::Coming);
+    }
+
+    #[test]
+    fn there_is_one_attempt_at_a_time_and_a_lost_one_is_given_up() {
+        let mut document = Document::<()>::default();
+        document.schedule.under_way(at(5));
+        assert!(!document.schedule.is_due(at(4)));
+        assert!(document.schedule.is_due(at(5)));
+    }
+
+    #[test]
+    fn a_document_is_refreshed_when_it_is_no_longer_fresh_and_serves_meanwhile() {
+        let mut document = fetched(0);
+        assert!(!document.schedule.is_due(at(599)));
+        assert!(document.schedule.is_due(at(600)));
+        document.schedule.under_way(at(605));
+        assert_eq!(document.state(at(601)), State::Usable(&"one"));
+        document.succeeded("two", at(602), FRESH_BY_DEFAULT);
+        assert_eq!(document.state(at(602)), State::Usable(&"two"));
+        assert!(!document.schedule.is_due(at(603)));
+    }
+
+    #[test]
+    fn what_a_server_says_of_freshness_is_heard_within_bounds() {
+        for (said, heard) in [(0, 60), (120, 120), (i64::MAX, 3600), (-5, 60)] {
+            let mut document = Document::default();
+            document.succeeded((), START, SignedDuration::from_secs(said));
+            assert!(
+                !document.schedule.is_due(at(heard - 1)) && document.schedule.is_due(at(heard)),
+                "{said} s"
+            );
+        }
+    }
+
+    #[test]
+    fn failures_back_off_with_jitter_up_to_a_bound() {
+        let mut document = Document::<()>::default();
+        for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
+            let mut other = Schedule {
+                failures: document.schedule.failures,
+                ..Schedule::default()
+            };
+            let soonest = other.failed(START, 0);
+            let latest = document.schedule.failed(START, 1000 * expected / 2);
+            let expected = i64::try_from(expected).unwrap();
+            assert_eq!(
+                soonest.duration_since(START),
+                SignedDuration::from_millis(expected * 500)
+            );
+            assert_eq!(
+                latest.duration_since(START),
+                SignedDuration::from_millis(expected * 1000)
+            );
+        }
+        assert!(matches!(document.state(at(1)), State::Unavailable { .. }));
+        assert_eq!(document.state(at(60)), State::Coming);
+    }
+
+    #[test]
+    fn the_last_good_document_outlives_an_outage_but_not_for_ever() {
+        let mut document = fetched(0);
+        let day = MAX_STALE.as_secs();
+        document.schedule.failed(at(day - 1), 0);
+        assert_eq!(document.state(at(day - 1)), State::Usable(&"one"));
+        document.schedule.failed(at(day), 0);
+        assert!(matches!(document.state(at(day)), State::Unavailable { .. }));
+    }
+
+    #[test]
+    fn a_refresh_ahead_of_time_is_granted_once_per_cooldown() {
+        let mut document = fetched(0);
+        assert_eq!(document.schedule.hurry(at(30)), Refresh::Coming);
+        assert!(document.schedule.is_due(at(30)));
+        document.schedule.under_way(at(35));
+        assert_eq!(
+            document.schedule.hurry(at(31)),
+            Refresh::Coming,
+            "the one under way serves all who ask"
+        );
+        document.succeeded("two", at(32), FRESH_BY_DEFAULT);
+        assert_eq!(document.schedule.hurry(at(59)), Refresh::TooSoon);
+        assert_eq!(document.schedule.hurry(at(60)), Refresh::Coming);
+    }
+
+    #[test]
+    fn a_failed_refresh_ahead_of_time_is_not_repeated_by_every_stranger() {
+        let mut document = fetched(0);
+        assert_eq!(document.schedule.hurry(at(40)), Refresh::Coming);
+        document.schedule.under_way(at(45));
+        document.schedule.failed(at(41), 0);
+        assert!(matches!(
+            document.schedule.hurry(at(41)),
+            Refresh::Unavailable { .. }
+        ));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_a_document_due() {
+        let document = fetched(7200);
+        assert!(document.schedule.is_due(at(3600)));
+        assert_eq!(document.state(at(3600)), State::Usable(&"one"));
+    }
+}

@@ -1,0 +1,319 @@
+//! The signing keys of one issuer: its JWK Set, at a known place or at one that its discovery document names.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::document::{BACK_OFF_MOST, Document, Schedule, State};
+use super::location::{Clusters, Location, LocationError};
+use crate::authorizer::jwt::{KeySet, NotAKeySet, SkippedKey};
+use crate::json;
+
+/// Where the keys of an issuer are found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeySource {
+    /// The issuer, byte for byte.
+    pub issuer: String,
+    /// The `jwks_uri` that the operator named; otherwise it is discovered.
+    pub jwks_uri: Option<Location>,
+}
+
+/// Where a discovery document is: the issuer without a final slash, then the well-known path (OpenID Connect Discovery
+/// section 4.1).
+///
+/// # Errors
+/// Why the issuer is no location. One with a query is none either.
+pub fn discovery_location(issuer: &str) -> Result<Location, IssuerError> {
+    let issuer_location = Location::parse(issuer)?;
+    if issuer.contains('?') {
+        return Err(IssuerError::Query);
+    }
+    let base = issuer.strip_suffix('/').unwrap_or(issuer);
+    let location = Location::parse(&format!("{base}/.well-known/openid-configuration"))?;
+    debug_assert!(location.same_origin(&issuer_location));
+    Ok(location)
+}
+
+/// Why an issuer's documents cannot be found.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum IssuerError {
+    /// See the message.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// See the message.
+    #[error("must not have a query")]
+    Query,
+}
+
+/// Why an answer is not the document that was asked for.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum DocumentError {
+    /// See the message.
+    #[error("it is not a JSON object, or one with a member twice")]
+    NotJson,
+    /// "The issuer value returned MUST be identical to the Issuer URL" (OpenID Connect Discovery section 4.3).
+    #[error("it does not name the very issuer that it was asked of")]
+    WrongIssuer,
+    /// See the message.
+    #[error("its jwks_uri is neither on the issuer's host nor on one listed under `clusters`")]
+    ForeignKeys,
+    /// See the message.
+    #[error("its jwks_uri is not a URL that may be fetched: {0}")]
+    BadKeysUrl(#[from] LocationError),
+    /// See the message.
+    #[error("it names no jwks_uri")]
+    NoKeysUrl,
+    /// See the message.
+    #[error(transparent)]
+    NotAKeySet(#[from] NotAKeySet),
+}
+
+/// The documents of one issuer.
+#[derive(Debug)]
+pub(super) struct IssuerKeys {
+    source: KeySource,
+    /// The discovery document, where there is one: what counts of it is where the keys are.
+    discovery: Option<(Location, Document<Location>)>,
+    keys: Option<(Location, Document<KeySet>)>,
+}
+
+/// Which of an issuer's documents is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Discovery,
+    Keys,
+}
+
+impl IssuerKeys {
+    pub fn new(source: KeySource) -> Self {
+        let keys = source
+            .jwks_uri
+            .clone()
+            .map(|location| (location, Document::default()));
+        // An issuer that is no location never gets into a policy without a `jwks_uri`.
+        let discovery = match &keys {
+            None => discovery_location(&source.issuer)
+                .ok()
+                .map(|location| (location, Document::default())),
+            Some(_) => None,
+        };
+        Self {
+            source,
+            discovery,
+            keys,
+        }
+    }
+
+    pub fn issuer(&self) -> &str {
+        &self.source.issuer
+    }
+
+    /// The documents that can be asked for at the moment.
+    pub fn parts(&self) -> impl Iterator<Item = Part> + use<> {
+        let discovery = self.discovery.as_ref().map(|_| Part::Discovery);
+        let keys = self.keys.as_ref().map(|_| Part::Keys);
+        discovery.into_iter().chain(keys)
+    }
+
+    pub fn location(&self, part: Part) -> Option<&Location> {
+        match part {
+            Part::Discovery => self.discovery.as_ref().map(|(location, _)| location),
+            Part::Keys => self.keys.as_ref().map(|(location, _)| location),
+        }
+    }
+
+    /// When a document is to be had.
+    pub fn schedule(&mut self, part: Part) -> Option<&mut Schedule> {
+        match part {
+            Part::Discovery => self
+                .discovery
+                .as_mut()
+                .map(|(_, document)| &mut document.schedule),
+            Part::Keys => self
+                .keys
+                .as_mut()
+                .map(|(_, document)| &mut document.schedule),
+        }
+    }
+
+    /// Takes a document in.
+    pub fn accept(
+        &mut self,
+        part: Part,
+        body: &[u8],
+        fetched_at: Timestamp,
+        fresh_for: SignedDuration,
+        clusters: &Clusters,
+    ) -> Result<Vec<SkippedKey>, DocumentError> {
+        match part {
+            Part::Discovery => {
+                let found = read_discovery(body, &self.source.issuer, clusters)?;
+                if self
+                    .keys
+                    .as_ref()
+                    .is_none_or(|(location, _)| *location != found)
+                {
+                    self.keys = Some((found.clone(), Document::default()));
+                }
+                if let Some((_, document)) = &mut self.discovery {
+                    document.succeeded(found, fetched_at, fresh_for);
+                }
+                Ok(Vec::new())
+            }
+            Part::Keys => {
+                let (keys, skipped) = KeySet::parse(body)?;
+                if let Some((_, document)) = &mut self.keys {
+                    document.succeeded(keys, fetched_at, fresh_for);
+                }
+                Ok(skipped)
+            }
+        }
+    }
+
+    /// The keys, or why they are not there.
+    pub fn state(&self, now: Timestamp) -> State<&KeySet> {
+        match (&self.keys, &self.discovery) {
+            (Some((_, keys)), _) => keys.state(now),
+            (None, Some((_, discovery))) => match discovery.state(now) {
+                State::Unavailable { retry_after } => State::Unavailable { retry_after },
+                State::Usable(_) | State::Coming => State::Coming,
+            },
+            (None, None) => State::Unavailable {
+                retry_after: BACK_OFF_MOST,
+            },
+        }
+    }
+}
+
+fn read_discovery(
+    body: &[u8],
+    issuer: &str,
+    clusters: &Clusters,
+) -> Result<Location, DocumentError> {
+    let metadata = json::parse_object(body).map_err(|_| DocumentError::NotJson)?;
+    if metadata.get("issuer").and_then(Value::as_str) != Some(issuer) {
+        return Err(DocumentError::WrongIssuer);
+    }
+    let keys = metadata
+        .get("jwks_uri")
+        .and_then(Value::as_str)
+        .ok_or(DocumentError::NoKeysUrl)?;
+    let keys = Location::parse(keys)?;
+    let home = Location::parse(issuer)?;
+    // Where a document may send us is the operator's decision, and never from https down to http.
+    let listed = clusters.lists(&keys) && (keys.is_https() || !home.is_https());
+    if keys.same_origin(&home) || listed {
+        Ok(keys)
+    } else {
+        Err(DocumentError::ForeignKeys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_well_known_path_is_joined_to_an_issuer_by_one_rule() {
+        for (issuer, expected) in [
+            (
+                "https://idp.test",
+                "https://idp.test/.well-known/openid-configuration",
+            ),
+            (
+                "https://idp.test/",
+                "https://idp.test/.well-known/openid-configuration",
+            ),
+            (
+                "https://idp.test/realms/a",
+                "https://idp.test/realms/a/.well-known/openid-configuration",
+            ),
+            (
+                "https://idp.test/realms/a/",
+                "https://idp.test/realms/a/.well-known/openid-configuration",
+            ),
+        ] {
+            assert_eq!(
+                discovery_location(issuer).map(|l| l.to_string()),
+                Ok(expected.to_owned()),
+                "{issuer}"
+            );
+        }
+        for issuer in [
+            "",
+            "idp.test",
+            "https://idp.test/?a=b",
+            "https://idp.test/#a",
+            "urn:example:issuer",
+        ] {
+            assert!(discovery_location(issuer).is_err(), "{issuer}");
+        }
+    }
+
+    #[test]
+    fn a_discovery_document_is_believed_only_about_its_own_issuer_and_places_that_may_be_called() {
+        let mut clusters = Clusters::default();
+        clusters.add("keys.test".to_owned(), "keys".to_owned());
+        let read = |body: &str| read_discovery(body.as_bytes(), "https://idp.test", &clusters);
+        let with_keys = |keys: &str| {
+            read(&format!(
+                r#"{{"issuer":"https://idp.test","jwks_uri":{keys}}}"#
+            ))
+        };
+
+        for keys in [
+            r#""https://idp.test/keys""#,
+            r#""https://idp.test:443/keys""#,
+            r#""https://keys.test/keys""#,
+        ] {
+            assert!(with_keys(keys).is_ok(), "{keys}");
+        }
+        for (keys, error) in [
+            (r#""https://other.test/keys""#, DocumentError::ForeignKeys),
+            (r#""http://idp.test/keys""#, DocumentError::ForeignKeys),
+            (
+                r#""https://idp.test:8443/keys""#,
+                DocumentError::ForeignKeys,
+            ),
+            (r#""http://keys.test/keys""#, DocumentError::ForeignKeys),
+            (
+                r#""http://169.254.169.254/latest/meta-data""#,
+                DocumentError::ForeignKeys,
+            ),
+            (
+                r#""https://idp.test@other.test/keys""#,
+                DocumentError::BadKeysUrl(LocationError::UserInfo),
+            ),
+            (
+                r#""https://idp.test/keys\r\nx-a: 1""#,
+                DocumentError::BadKeysUrl(LocationError::NotAUrl),
+            ),
+            (
+                r#""/keys""#,
+                DocumentError::BadKeysUrl(LocationError::NotAUrl),
+            ),
+            (r#"["https://idp.test/keys"]"#, DocumentError::NoKeysUrl),
+            ("null", DocumentError::NoKeysUrl),
+        ] {
+            assert_eq!(with_keys(keys), Err(error), "{keys}");
+        }
+        for (body, error) in [
+            (
+                r#"{"issuer":"https://idp.test/","jwks_uri":"https://idp.test/keys"}"#,
+                DocumentError::WrongIssuer,
+            ),
+            (
+                r#"{"jwks_uri":"https://idp.test/keys"}"#,
+                DocumentError::WrongIssuer,
+            ),
+            (
+                r#"{"issuer":"https://idp.test","issuer":"https://evil.test","jwks_uri":"https://idp.test/keys"}"#,
+                DocumentError::NotJson,
+            ),
+            ("<html>", DocumentError::NotJson),
+            ("[]", DocumentError::NotJson),
+        ] {
+            assert_eq!(read(body), Err(error), "{body}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Things fetched: documents behind URLs that are fresh for a while, kept for all who need them.
+//!
+//! [`document`] is the state machine of one document and knows no network; [`Fetcher`] puts it to work on a
+//! [`Host`], once for a whole process ([`shared`]); [`jwks`] says what the documents of an issuer mean.
+
+pub mod document;
+mod jwks;
+mod location;
+mod shared;
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::authorizer::jwt::KeySet;
+use crate::host::{Answer, CalloutId, Host};
+pub use document::Refresh;
+use document::{FRESH_BY_DEFAULT, State};
+use jwks::{DocumentError, IssuerKeys, Part};
+pub use jwks::{IssuerError, KeySource, discovery_location};
+pub use location::{Clusters, Location, LocationError};
+use shared::{SharedDocument, Shelf, Turn};
+
+/// A JWK Set of a hundred keys, certificates included, is a quarter of this; copying more into every worker helps
+/// nobody.
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// How soon a worker looks whether another one's fetch has ended. Requests may be waiting for it.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(25);
+
+/// Names a source of keys within its policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeySourceId(pub usize);
+
+/// Keys, as far as they can be had.
+pub type Keys<'a> = State<&'a KeySet>;
+
+/// Somebody who has keys.
+pub trait KeysOf {
+    /// The keys of that source.
+    fn of(&self, source: KeySourceId, now: Timestamp) -> Keys<'_>;
+
+    /// Asks for newer ones, because a token names one that is not among them.
+    fn refresh(&mut self, source: KeySourceId, now: Timestamp) -> Refresh;
+}
+
+/// Fetches the documents of a policy and keeps them.
+#[derive(Debug)]
+pub struct Fetcher {
+    clusters: Clusters,
+    sources: Vec<IssuerKeys>,
+    in_flight: HashMap<CalloutId, InFlight>,
+}
+
+/// A callout that was sent and not answered.
+#[derive(Debug)]
+struct InFlight {
+    source: usize,
+    part: Part,
+    /// Where it went. The document may have moved meanwhile.
+    location: Location,
+}
+
+impl KeysOf for Fetcher {
+    fn of(&self, source: KeySourceId, now: Timestamp) -> Keys<'_> {
+        let unknown = State::Unavailable {
+            retry_after: document::BACK_OFF_MOST,
+        };
+        self.sources
+            .get(source.0)
+            .map_or(unknown, |source| source.state(now))
+    }
+
+    fn refresh(&mut self, source: KeySourceId, now: Timestamp) -> Refresh {
+        let keys = self
+            .sources
+            .get_mut(source.0)
+            .and_then(|source| source.schedule(Part::Keys));
+        keys.map_or(Refresh::TooSoon, |schedule| schedule.hurry(now))
+    }
+}
+
+impl Fetcher {
+    /// A fetcher for these sources. Sends nothing yet: Envoy runs a configuration on trial first, in a VM whose
+    /// callouts it drops.
+    pub fn new(
+        sources: impl IntoIterator<Item = KeySource>,
+        clusters: Clusters,
+        host: &mut impl Host,
+    ) -> Self {
+        let sources: Vec<_> = sources.into_iter().map(IssuerKeys::new).collect();
+        for source in &sources {
+            for location in source.parts().filter_map(|part| source.location(part)) {
+                Shelf::of(location).prepare(host);
+            }
+        }
+        Self {
+            clusters,
+            sources,
+            in_flight: HashMap::new(),
+        }
+    }
+
+    /// Does what is due: takes over what others fetched, and sends what is ours to send.
+    pub fn drive(&mut self, host: &mut impl Host) {
+        for index in 0..self.sources.len() {
+            // What discovery finds out may be due at once.
+            for part in [Part::Discovery, Part::Keys] {
+                self.drive_part(index, part, host);
+            }
+        }
+    }
+
+    /// When [`drive`](Self::drive) has something to do next.
+    pub fn next_event(&mut self) -> Option<Timestamp> {
+        let parts = [Part::Discovery, Part::Keys];
+        self.sources
+            .iter_mut()
+            .flat_map(|source| {
+                parts.map(|part| source.schedule(part).map(|schedule| schedule.next_event()))
+            })
+            .flatten()
+            .min()
+    }
+
+    /// Takes the answer to a callout in; `None` where it broke off. Whether it was one of ours.
+    pub fn answered(
+        &mut self,
+        id: CalloutId,
+        answer: Option<Answer>,
+        host: &mut impl Host,
+    ) -> bool {
+        let Some(InFlight {
+            source: index,
+            part,
+            location,
+        }) = self.in_flight.remove(&id)
+        else {
+            return false;
+        };
+        let Some(source) = self.sources.get_mut(index) else {
+            return true;
+        };
+        if source.location(part) != Some(&location) {
+            return true;
+        }
+        let now = host.now();
+        let shelf = Shelf::of(&location);
+        let taken = match answer {
+            Some(answer) if answer.status == 200 => {
+                let fresh_for =
+                    max_age(answer.cache_control.as_deref()).unwrap_or(FRESH_BY_DEFAULT);
+                accept(source, part, &answer.body, now, fresh_for, &self.clusters)
+                    .map(|()| (answer.body, fresh_for))
+                    .map_err(|error| error.to_string())
+            }
+            Some(answer) => Err(format!("status {}", answer.status)),
+            None => Err("the answer broke off, or was longer than is taken".to_owned()),
+        };
+        match taken {
+            Ok((body, fresh_for)) => {
+                let hurried_at = source
+                    .schedule(part)
+                    .and_then(|schedule| schedule.hurried_at());
+                shelf.publish(&SharedDocument::new(now, fresh_for, hurried_at, body), host);
+            }
+            Err(error) => {
+                log::warn!(
+                    "cannot have {location} for issuer {}: {error}",
+                    source.issuer()
+                );
+                fail(source, part, &shelf, host);
+            }
+        }
+        true
+    }
+
+    fn drive_part(&mut self, index: usize, part: Part, host: &mut impl Host) {
+        let now = host.now();
+        let Some(source) = self.sources.get_mut(index) else {
+            return;
+        };
+        let Some(location) = source.location(part).cloned() else {
+            return;
+        };
+        let Some(schedule) = source.schedule(part) else {
+            return;
+        };
+        let in_flight_here = self
+            .in_flight
+            .values()
+            .any(|sent| sent.source == index && sent.part == part && sent.location == location);
+        if in_flight_here || !schedule.is_due(now) {
+            return;
+        }
+
+        let shelf = Shelf::of(&location);
+        let ours = schedule.fetched_at();
+        if let Some(theirs) = shelf.newer(ours, host) {
+            let taken = accept(
+                source,
+                part,
+                &theirs.body,
+                theirs.fetched_at(),
+                theirs.fresh_for(),
+                &self.clusters,
+            );
+            if let (Ok(()), Some(schedule)) = (taken, source.schedule(part)) {
+                if let Some(at) = theirs.hurried_at() {
+                    schedule.hurried_elsewhere(at);
+                }
+                if !schedule.is_due(now) {
+                    return;
+                }
+            }
+        }
+
+        let Some(schedule) = source.schedule(part) else {
+            return;
+        };
+        match shelf.claim(host) {
+            Turn::Theirs { until } => {
+                schedule.under_way(until.min(document::later(now, LOOK_AGAIN)))
+            }
+            Turn::Failed { until } => schedule.failed_until(until),
+            Turn::Ours { until } => {
+                schedule.under_way(until);
+                match host.dispatch(&location.callout(&self.clusters)) {
+                    Ok(id) => {
+                        self.in_flight.insert(
+                            id,
+                            InFlight {
+                                source: index,
+                                part,
+                                location,
+                            },
+                        );
+                    }
+                    Err(_) => {
+                        log::warn!(
+                            "cannot call for {location}: its cluster does not exist or has no usable endpoint"
+                        );
+                        fail(source, part, &shelf, host);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Takes a document in and says which of its keys are of no use.
+fn accept(
+    source: &mut IssuerKeys,
+    part: Part,
+    body: &[u8],
+    fetched_at: Timestamp,
+    fresh_for: SignedDuration,
+    clusters: &Clusters,
+) -> Result<(), DocumentError> {
+    for skipped in source.accept(part, body, fetched_at, fresh_for, clusters)? {
+        log::info!(
+            "key {} of issuer {} is not used: {}",
+            skipped.position,
+            source.issuer(),
+            skipped.why
+        );
+    }
+    Ok(())
+}
+
+fn fail(source: &mut IssuerKeys, part: Part, shelf: &Shelf, host: &mut impl Host) {
+    let (now, random) = (host.now(), host.random());
+    if let Some(schedule) = source.schedule(part) {
+        let next = schedule.failed(now, random);
+        shelf.publish_failure(next, host);
+    }
+}
+
+/// `max-age` of a `Cache-Control` value (RFC 9111 section 5.2.2.1); `no-store` and `no-cache` ask for none.
+fn max_age(cache_control: Option<&str>) -> Option<SignedDuration> {
+    let mut fresh_for = None;
+    for directive in cache_control?.split(',') {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        match name.trim().to_ascii_lowercase().as_str() {
+            "no-store" | "no-cache" => return Some(SignedDuration::ZERO),
+            "max-age" => {
+                fresh_for = value
+                    .trim()
+                    .trim_matches('"')
+                    .parse()
+                    .ok()
+                    .map(SignedDuration::from_secs)
+            }
+            _ => {}
+        }
+    }
+    fresh_for
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! One process, one fetch: what one worker fetched, the others take over, and while one fetches, the others wait.
+//!
+//! Two entries a document in the proxy's shared data: the document, and the lease of whoever fetches it. Both are
+//! untrusted when read: a document goes through the same parser as if it had just arrived, times are checked against
+//! the clock, and what does not decode is not there.
+
+use jiff::{SignedDuration, Timestamp};
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use super::document::{BACK_OFF_MOST, FRESH_AT_MOST, TIMEOUT, later};
+use super::location::Location;
+use crate::host::{Host, Shared};
+
+/// Set apart from what other plugins share, and from other layouts of our own.
+const NAMESPACE: &str = "tenantgate/1";
+
+/// Longer than an answer can take; a worker that died while fetching is replaced after it.
+const LEASE: SignedDuration =
+    SignedDuration::from_secs(TIMEOUT.as_secs().cast_signed().saturating_add(1));
+
+/// The entries of one document.
+#[derive(Clone, Debug)]
+pub(super) struct Shelf {
+    document: String,
+    lease: String,
+}
+
+/// A document that some worker fetched.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SharedDocument {
+    #[prost(int64, tag = "1")]
+    fetched_at_ms: i64,
+    #[prost(int64, tag = "2")]
+    fresh_for_ms: i64,
+    /// When the refresh ahead of time that brought it was granted; 0 for none.
+    #[prost(int64, tag = "3")]
+    hurried_at_ms: i64,
+    #[prost(bytes = "vec", tag = "4")]
+    pub body: Vec<u8>,
+}
+
+/// Who may fetch.
+#[derive(Clone, PartialEq, Message)]
+struct Lease {
+    /// Nobody else fetches before then.
+    #[prost(int64, tag = "1")]
+    until_ms: i64,
+    /// The fetch failed, and `until_ms` is when the next one is made.
+    #[prost(bool, tag = "2")]
+    failed: bool,
+}
+
+/// What a worker that wants to fetch should do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Fetch; the others wait until then.
+    Ours { until: Timestamp },
+    /// Another worker is fetching; look again before then.
+    Theirs { until: Timestamp },
+    /// Another worker's fetch failed; the next is made then.
+    Failed { until: Timestamp },
+}
+
+impl SharedDocument {
+    pub fn new(
+        fetched_at: Timestamp,
+        fresh_for: SignedDuration,
+        hurried_at: Option<Timestamp>,
+        body: Vec<u8>,
+    ) -> Self {
+        Self {
+            fetched_at_ms: fetched_at.as_millisecond(),
+            fresh_for_ms: i64::try_from(fresh_for.as_millis()).unwrap_or(i64::MAX),
+            hurried_at_ms: hurried_at.map_or(0, Timestamp::as_millisecond),
+            body,
+        }
+    }
+
+    pub fn fetched_at(&self) -> Timestamp {
+        time(self.fetched_at_ms)
+    }
+
+    pub fn fresh_for(&self) -> SignedDuration {
+        SignedDuration::from_millis(self.fresh_for_ms).min(FRESH_AT_MOST)
+    }
+
+    pub fn hurried_at(&self) -> Option<Timestamp> {
+        (self.hurried_at_ms != 0).then(|| time(self.hurried_at_ms))
+    }
+}
+
+impl Shelf {
+    /// The entries of the document at that location. The key is a digest, so that no text of a document gets into it.
+    pub fn of(location: &Location) -> Self {
+        let digest: String = Sha256::digest(location.to_string())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self {
+            document: format!("{NAMESPACE}/document/{digest}"),
+            lease: format!("{NAMESPACE}/lease/{digest}"),
+        }
+    }
+
+    /// Makes the lease exist, so that from the first on every claim to it is compared and set. Two first writes would
+    /// both win.
+    pub fn prepare(&self, host: &mut impl Host) {
+        if host.shared(&self.lease).is_none() {
+            // A lost race means that it exists.
+            let _ = host.share(&self.lease, &Lease::default().encode_to_vec(), None);
+        }
+    }
+
+    /// A document newer than ours, if another worker shared one.
+    pub fn newer(&self, than: Option<Timestamp>, host: &impl Host) -> Option<SharedDocument> {
+        let document =
+            SharedDocument::decode(host.shared(&self.document)?.bytes.as_slice()).ok()?;
+        let fetched_at = document.fetched_at();
+        (than.is_none_or(|ours| fetched_at > ours) && fetched_at <= host.now()).then_some(document)
+    }
+
+    /// Shares a document and ends the lease.
+    pub fn publish(&self, document: &SharedDocument, host: &mut impl Host) {
+        let _ = host.share(&self.document, &document.encode_to_vec(), None);
+        let _ = host.share(&self.lease, &Lease::default().encode_to_vec(), None);
+    }
+
+    /// Shares a failure, so that the pause after it is everybody's.
+    pub fn publish_failure(&self, next: Timestamp, host: &mut impl Host) {
+        let lease = Lease {
+            until_ms: next.as_millisecond(),
+            failed: true,
+        };
+        let _ = host.share(&self.lease, &lease.encode_to_vec(), None);
+    }
+
+    /// Claims the right to fetch.
+    pub fn claim(&self, host: &mut impl Host) -> Turn {
+        let now = host.now();
+        let seen = host.shared(&self.lease);
+        let lease = seen
+            .as_ref()
+            .and_then(|Shared { bytes, .. }| Lease::decode(bytes.as_slice()).ok());
+        if let Some(turn) = lease.as_ref().and_then(|lease| lease.binds(now)) {
+            return turn;
+        }
+        let until = later(now, LEASE);
+        let ours = Lease {
+            until_ms: until.as_millisecond(),
+            failed: false,
+        };
+        match host.share(&self.lease, &ours.encode_to_vec(), seen.as_ref()) {
+            Ok(()) => Turn::Ours { until },
+            Err(_) => Turn::Theirs { until },
+        }
+    }
+}
+
+impl Lease {
+    /// What the lease asks of others, while it holds. One that reaches further than any of ours ever would is not ours.
+    fn binds(&self, now: Timestamp) -> Option<Turn> {
+        let until = time(self.until_ms);
+        let longest = if self.failed { BACK_OFF_MOST } else { LEASE };
+        if until <= now || until > later(now, longest) {
+            return None;
+        }
+        Some(if self.failed {
+            Turn::Failed { until }
+        } else {
+            Turn::Theirs { until }
+        })
+    }
+}
+
+fn time(milliseconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MIN)
+}

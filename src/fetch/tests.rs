@@ -1,0 +1,307 @@
+use std::time::Duration;
+
+use super::*;
+use crate::host::Callout;
+use crate::host::fake::FakeHost;
+
+const ISSUER: &str = "https://idp.test";
+/// RFC 7515 appendix A.3.
+const JWKS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"one","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
+const KEYS: KeySourceId = KeySourceId(0);
+
+/// One worker of a process: a fetcher and its proxy.
+struct Worker {
+    fetcher: Fetcher,
+    host: FakeHost,
+}
+
+impl Worker {
+    fn new(host: FakeHost, jwks_uri: Option<&str>) -> Self {
+        let mut host = host;
+        host.advance(Duration::ZERO);
+        let jwks_uri = jwks_uri.map(|uri| Location::parse(uri).unwrap());
+        let source = KeySource {
+            issuer: ISSUER.to_owned(),
+            jwks_uri,
+        };
+        let fetcher = Fetcher::new([source], Clusters::default(), &mut host);
+        Self { fetcher, host }
+    }
+
+    fn with_jwks_uri() -> Self {
+        Self::new(FakeHost::default(), Some("https://idp.test/keys"))
+    }
+
+    fn sibling(&self) -> Self {
+        Self::new(self.host.sibling(), Some("https://idp.test/keys"))
+    }
+
+    fn tick(&mut self) {
+        self.fetcher.drive(&mut self.host);
+    }
+
+    /// Answers the last callout, and does what that makes due.
+    fn answer(&mut self, answer: Option<Answer>) {
+        let id = CalloutId(u32::try_from(self.host.sent.len()).unwrap());
+        assert!(
+            self.fetcher.answered(id, answer, &mut self.host),
+            "a callout is under way"
+        );
+        self.tick();
+    }
+
+    fn sent(&self) -> Vec<&str> {
+        self.host
+            .sent
+            .iter()
+            .map(|Callout { path, .. }| path.as_str())
+            .collect()
+    }
+
+    fn state(&self) -> &'static str {
+        match self.fetcher.of(KEYS, self.host.now()) {
+            State::Usable(_) => "usable",
+            State::Coming => "coming",
+            State::Unavailable { .. } => "unavailable",
+        }
+    }
+
+    fn after(&mut self, seconds: u64) {
+        self.host.advance(Duration::from_secs(seconds));
+        self.tick();
+    }
+}
+
+fn ok(body: &str) -> Option<Answer> {
+    Some(Answer {
+        status: 200,
+        cache_control: None,
+        body: body.as_bytes().to_vec(),
+    })
+}
+
+fn status(status: u16) -> Option<Answer> {
+    Some(Answer {
+        status,
+        cache_control: None,
+        body: JWKS.as_bytes().to_vec(),
+    })
+}
+
+#[test]
+fn keys_are_fetched_before_anybody_asks() {
+    let mut worker = Worker::with_jwks_uri();
+    assert_eq!(
+        worker.sent(),
+        Vec::<&str>::new(),
+        "a configuration on trial sends nothing"
+    );
+    worker.tick();
+    assert_eq!((worker.sent(), worker.state()), (vec!["/keys"], "coming"));
+    worker.answer(ok(JWKS));
+    assert_eq!((worker.sent().len(), worker.state()), (1, "usable"));
+}
+
+#[test]
+fn discovery_finds_the_keys() {
+    let mut worker = Worker::new(FakeHost::default(), None);
+    worker.tick();
+    worker.answer(ok(
+        r#"{"issuer":"https://idp.test","jwks_uri":"https://idp.test/oauth/keys"}"#,
+    ));
+    assert_eq!(
+        worker.sent(),
+        ["/.well-known/openid-configuration", "/oauth/keys"]
+    );
+    assert_eq!(worker.state(), "coming");
+    worker.answer(ok(JWKS));
+    assert_eq!(worker.state(), "usable");
+}
+
+#[test]
+fn whatever_is_not_the_document_is_a_failure_and_is_tried_again() {
+    for (name, answer) in [
+        ("no answer", None),
+        ("500", status(500)),
+        ("204", status(204)),
+        ("a redirect", status(302)),
+        ("html", ok("<html>")),
+        ("no keys", ok(r#"{"keys":[]}"#)),
+        (
+            "too long",
+            ok(&format!("{JWKS}{}", " ".repeat(MAX_BODY_BYTES))),
+        ),
+    ] {
+        let mut worker = Worker::with_jwks_uri();
+        worker.tick();
+        worker.answer(answer);
+        assert_eq!(
+            (worker.state(), worker.sent().len()),
+            ("unavailable", 1),
+            "{name}"
+        );
+        worker.after(1);
+        assert_eq!(
+            (worker.state(), worker.sent().len()),
+            ("coming", 2),
+            "{name}"
+        );
+        worker.answer(ok(JWKS));
+        assert_eq!(worker.state(), "usable", "{name}");
+    }
+}
+
+#[test]
+fn a_cluster_that_is_not_there_is_a_failure_and_is_tried_again() {
+    let mut worker = Worker::with_jwks_uri();
+    worker.host.broken = true;
+    worker.tick();
+    assert_eq!(worker.state(), "unavailable");
+    worker.host.broken = false;
+    worker.after(1);
+    assert_eq!(worker.sent(), ["/keys"]);
+}
+
+#[test]
+fn a_bad_refresh_keeps_the_last_good_keys() {
+    let mut worker = Worker::with_jwks_uri();
+    worker.tick();
+    worker.answer(ok(JWKS));
+    worker.after(600);
+    assert_eq!(worker.sent().len(), 2);
+    worker.answer(ok("{}"));
+    assert_eq!(worker.state(), "usable");
+}
+
+#[test]
+fn workers_of_one_process_fetch_once() {
+    let mut first = Worker::with_jwks_uri();
+    let mut second = first.sibling();
+    first.tick();
+    second.tick();
+    assert_eq!((first.sent().len(), second.sent().len()), (1, 0));
+    first.answer(ok(JWKS));
+    second.after(1);
+    assert_eq!((second.sent().len(), second.state()), (0, "usable"));
+    // A worker that starts later finds them there.
+    let mut third = first.sibling();
+    third.tick();
+    assert_eq!((third.sent().len(), third.state()), (0, "usable"));
+}
+
+#[test]
+fn a_worker_that_dies_while_it_fetches_is_replaced() {
+    let mut first = Worker::with_jwks_uri();
+    let mut second = first.sibling();
+    first.tick();
+    second.tick();
+    drop(first);
+    second.after(5);
+    assert_eq!(second.sent().len(), 0);
+    second.after(2);
+    assert_eq!(second.sent().len(), 1);
+}
+
+#[test]
+fn a_failure_is_everybodys_failure() {
+    let mut first = Worker::with_jwks_uri();
+    let mut second = first.sibling();
+    first.tick();
+    second.tick();
+    first.answer(status(500));
+    second.host.advance(Duration::from_millis(100));
+    second.tick();
+    assert_eq!((second.sent().len(), second.state()), (0, "unavailable"));
+}
+
+#[test]
+fn what_others_share_is_read_like_an_answer_from_outside() {
+    let location = Location::parse("https://idp.test/keys").unwrap();
+    let shelf = Shelf::of(&location);
+    let host = FakeHost::default();
+    host.advance(Duration::from_secs(100));
+    let now = host.now();
+    let later = document::later(now, SignedDuration::from_hours(1));
+    let document = |at, body: &str| {
+        SharedDocument::new(at, SignedDuration::MAX, None, body.as_bytes().to_vec())
+    };
+    for (name, shared) in [
+        ("not a key set", document(now, "<html>")),
+        ("from the future", document(later, JWKS)),
+        ("too long", document(now, &" ".repeat(MAX_BODY_BYTES + 1))),
+    ] {
+        let mut worker = Worker::new(host.sibling(), Some("https://idp.test/keys"));
+        shelf.publish(&shared, &mut worker.host);
+        worker.tick();
+        assert_eq!(
+            (worker.state(), worker.sent().len()),
+            ("coming", 1),
+            "{name}"
+        );
+        worker.answer(ok(JWKS));
+    }
+}
+
+#[test]
+fn an_unknown_key_id_asks_for_one_refresh_for_all_workers() {
+    let mut first = Worker::with_jwks_uri();
+    let mut second = first.sibling();
+    first.tick();
+    first.answer(ok(JWKS));
+    second.after(1);
+
+    let now = first.host.now();
+    assert_eq!(first.fetcher.refresh(KEYS, now), Refresh::Coming);
+    first.after(0);
+    assert_eq!(first.sent().len(), 2);
+    first.host.advance(Duration::from_secs(1));
+    first.answer(ok(JWKS));
+    assert_eq!(
+        first.fetcher.refresh(KEYS, first.host.now()),
+        Refresh::TooSoon
+    );
+
+    assert_eq!(
+        second.fetcher.refresh(KEYS, second.host.now()),
+        Refresh::Coming
+    );
+    second.after(0);
+    assert_eq!(
+        second.sent().len(),
+        0,
+        "it takes over what the first one fetched"
+    );
+    assert_eq!(
+        second.fetcher.refresh(KEYS, second.host.now()),
+        Refresh::TooSoon
+    );
+}
+
+#[test]
+fn a_stranger_cannot_have_the_lease_reach_further_than_ours_do() {
+    let mut worker = Worker::with_jwks_uri();
+    let shelf = Shelf::of(&Location::parse("https://idp.test/keys").unwrap());
+    let far = document::later(worker.host.now(), SignedDuration::from_hours(1));
+    shelf.publish_failure(far, &mut worker.host);
+    worker.tick();
+    assert_eq!(worker.sent().len(), 1);
+}
+
+#[test]
+fn max_age_is_read_from_cache_control() {
+    for (value, expected) in [
+        (None, None),
+        (Some("public, max-age=120"), Some(120)),
+        (Some("MAX-AGE=\"120\""), Some(120)),
+        (Some("no-store"), Some(0)),
+        (Some("max-age=120, no-cache"), Some(0)),
+        (Some("s-maxage=5"), None),
+        (Some("max-age=soon"), None),
+    ] {
+        assert_eq!(
+            max_age(value),
+            expected.map(SignedDuration::from_secs),
+            "{value:?}"
+        );
+    }
+}

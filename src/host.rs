@@ -1,0 +1,162 @@
+//! What the filter may ask of the proxy while it fetches: a trait shaped by need.
+//!
+//! Decisions never ask; they are handed what they need. The adapter in `wasm` and the fake below implement it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// The proxy, as those see it who fetch documents.
+pub trait Host {
+    /// Wall-clock time as Envoy sees it. Nothing else in the crate reads a clock.
+    fn now(&self) -> Timestamp;
+
+    /// Starts a callout to an Envoy cluster; its answer comes back under the same id.
+    ///
+    /// # Errors
+    /// [`CalloutFailed`] where the proxy cannot even start it: no such cluster, no healthy endpoint, circuit open.
+    fn dispatch(&mut self, callout: &Callout) -> Result<CalloutId, CalloutFailed>;
+
+    /// Reads what any worker of the process shared under that key.
+    fn shared(&self, key: &str) -> Option<Shared>;
+
+    /// Shares bytes with all workers, if nobody else did since `seen` was read.
+    ///
+    /// # Errors
+    /// [`Contended`] where somebody did.
+    fn share(&mut self, key: &str, bytes: &[u8], seen: Option<&Shared>) -> Result<(), Contended>;
+
+    /// A number that a stranger cannot foretell, for jitter.
+    fn random(&mut self) -> u64;
+}
+
+/// One HTTP request to be sent through an Envoy cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callout {
+    /// Envoy cluster.
+    pub cluster: String,
+    /// `:scheme`.
+    pub scheme: String,
+    /// `:authority`.
+    pub authority: String,
+    /// `:path` with query.
+    pub path: String,
+    /// How long until it counts as failed. Never zero, which Envoy takes for "wait for ever".
+    pub timeout: Duration,
+}
+
+/// Names a callout within its worker until its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CalloutId(pub u32);
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status code.
+    pub status: u16,
+    /// `cache-control`, if any.
+    pub cache_control: Option<String>,
+    /// The body, not longer than the fetcher allows.
+    pub body: Vec<u8>,
+}
+
+/// The proxy could not start a callout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CalloutFailed;
+
+/// Somebody else wrote in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contended;
+
+/// Bytes that some worker shared. Untrusted: any module with the same `vm_id` can write them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The proxy's compare-and-swap number for this state.
+    pub version: Option<u32>,
+}
+
+#[cfg(test)]
+pub mod fake {
+    //! A proxy for unit tests: a clock that stands still, and every worker's shared data in one map.
+
+    use std::cell::{Cell, RefCell};
+    use std::collections::HashMap;
+    use std::rc::Rc;
+
+    use super::{Callout, CalloutFailed, CalloutId, Contended, Duration, Host, Shared, Timestamp};
+
+    type SharedData = Rc<RefCell<HashMap<String, (Vec<u8>, u32)>>>;
+
+    /// One worker of a process.
+    #[derive(Default)]
+    pub struct FakeHost {
+        now: Rc<Cell<Timestamp>>,
+        shared: SharedData,
+        /// What this worker sent.
+        pub sent: Vec<Callout>,
+        /// Refuse to start callouts.
+        pub broken: bool,
+    }
+
+    impl FakeHost {
+        /// Another worker of the same process.
+        pub fn sibling(&self) -> Self {
+            Self {
+                now: Rc::clone(&self.now),
+                shared: Rc::clone(&self.shared),
+                ..Self::default()
+            }
+        }
+
+        /// Lets time pass for the whole process.
+        pub fn advance(&self, by: Duration) {
+            self.now.set(self.now.get().checked_add(by).unwrap());
+        }
+    }
+
+    impl Host for FakeHost {
+        fn now(&self) -> Timestamp {
+            self.now.get()
+        }
+
+        fn dispatch(&mut self, callout: &Callout) -> Result<CalloutId, CalloutFailed> {
+            if self.broken {
+                return Err(CalloutFailed);
+            }
+            self.sent.push(callout.clone());
+            Ok(CalloutId(u32::try_from(self.sent.len()).unwrap()))
+        }
+
+        fn shared(&self, key: &str) -> Option<Shared> {
+            let data = self.shared.borrow();
+            data.get(key).map(|(bytes, version)| Shared {
+                bytes: bytes.clone(),
+                version: Some(*version),
+            })
+        }
+
+        fn share(
+            &mut self,
+            key: &str,
+            bytes: &[u8],
+            seen: Option<&Shared>,
+        ) -> Result<(), Contended> {
+            let mut data = self.shared.borrow_mut();
+            let current = data.get(key).map(|(_, version)| *version);
+            // As Envoy does it: without a number, the write always wins.
+            if let Some(seen) = seen.and_then(|seen| seen.version)
+                && current != Some(seen)
+            {
+                return Err(Contended);
+            }
+            data.insert(key.to_owned(), (bytes.to_vec(), current.unwrap_or(0) + 1));
+            Ok(())
+        }
+
+        fn random(&mut self) -> u64 {
+            0x9e37_79b9_7f4a_7c15
+        }
+    }
+}
