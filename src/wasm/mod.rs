@@ -1,23 +1,39 @@
 //! The proxy-wasm adapter: the only room that names `proxy_wasm`.
+//!
+//! It carries out what the rest of the crate decides. [`root`] is the plugin on one worker, [`stream`] one request,
+//! [`worker`] what they share, [`obey`] how a decision is done to a stream, [`host`] what the proxy is asked.
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{ContextType, LogLevel};
+mod host;
+mod obey;
+mod root;
+mod stream;
+mod worker;
+
+use std::time::Duration;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, LogLevel};
+
+use crate::authorizer::jwt::host_crypto;
+use root::Root;
+
+/// The shortest tick: as soon as possible, but not in this callback.
+const WAKE_SOON: Duration = Duration::from_millis(1);
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root));
+    host_crypto::install(host::verify_signature);
+    proxy_wasm::set_root_context(|id| Box::new(Root::new(id)));
 }}
 
-struct Root;
-impl Context for Root {}
-impl RootContext for Root {
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream))
+/// A stream of a plugin without a policy. Envoy makes none, since it refuses a plugin whose configuration fails.
+struct Unconfigured;
+
+impl Context for Unconfigured {}
+
+impl HttpContext for Unconfigured {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        let _ = proxy_wasm::hostcalls::send_http_response(503, Vec::new(), None);
+        Action::Pause
     }
 }
-struct Stream;
-impl Context for Stream {}
-impl HttpContext for Stream {}

@@ -1,0 +1,151 @@
+//! The plugin on one worker: takes configurations in, fetches, and wakes the requests that wait.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{BufferType, ContextType, MapType};
+
+use super::stream::Stream;
+use super::worker::{SharedWorker, Worker};
+use super::{WAKE_SOON, host, obey};
+use crate::config;
+use crate::fetch::MAX_BODY_BYTES;
+use crate::host::{Answer, CalloutId};
+
+/// The longest sleep. Nothing is due for so long, but a clock may be set meanwhile.
+const WAKE_AT_LEAST: Duration = Duration::from_secs(30);
+
+/// The root context of one configuration of the plugin.
+pub(super) struct Root {
+    id: u32,
+    /// There is one as soon as a configuration was accepted.
+    worker: Option<SharedWorker>,
+}
+
+impl Root {
+    pub fn new(id: u32) -> Self {
+        Self { id, worker: None }
+    }
+
+    /// Goes on with every stream whose wait is over, then sleeps until something is due.
+    fn wake(&self, worker: &SharedWorker) {
+        let waiting = worker.borrow().waiting();
+        for stream in waiting {
+            // A stream that is gone has no context; it took itself off the list, or will.
+            if hostcalls::set_effective_context(stream).is_err() {
+                worker.borrow_mut().left(stream);
+                continue;
+            }
+            let (verdict, policy) = {
+                let mut worker = worker.borrow_mut();
+                (worker.reconsider(stream), Rc::clone(worker.policy()))
+            };
+            // Nothing is borrowed from here on: going on with a stream may run its callbacks.
+            if let Some(verdict) = verdict
+                && obey::obey(&verdict, &policy) == obey::Outcome::Forwarded
+            {
+                // Last, because its headers are gone after it.
+                let _ = hostcalls::resume_http_request();
+            }
+        }
+        let _ = hostcalls::set_effective_context(self.id);
+        self.sleep(worker);
+    }
+
+    fn sleep(&self, worker: &SharedWorker) {
+        let now = host::now();
+        let next = worker.borrow_mut().next_event();
+        let pause = next.map_or(SignedDuration::MAX, |next| {
+            next.duration_since(now).max(SignedDuration::ZERO)
+        });
+        let pause = Duration::try_from(pause)
+            .unwrap_or_default()
+            .clamp(WAKE_SOON, WAKE_AT_LEAST);
+        let _ = hostcalls::set_tick_period(pause);
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _: usize) {
+        let Some(worker) = &self.worker else { return };
+        let answer = answer(headers, body_size);
+        worker.borrow_mut().answered(CalloutId(token), answer);
+        self.wake(worker);
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _: usize) -> bool {
+        // Read as a buffer: the SDK's accessor is the same call.
+        let configuration = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        match config::load(&configuration, &|name: &str| std::env::var(name).ok()) {
+            Ok(policy) => {
+                log::info!(
+                    "configuration {} is in force with {} endpoints",
+                    policy.config_id,
+                    policy.endpoints.iter().count()
+                );
+                self.worker = Some(Rc::new(RefCell::new(Worker::new(policy))));
+                // Not now: Envoy configures a VM on trial first and drops its callouts, but never ticks it.
+                let _ = hostcalls::set_tick_period(WAKE_SOON);
+                true
+            }
+            Err(problems) => {
+                // Envoy says only that it failed.
+                for problem in problems.iter() {
+                    log::error!("configuration refused: {problem}");
+                }
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let Some(worker) = &self.worker else { return };
+        worker.borrow_mut().drive();
+        self.wake(worker);
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(match &self.worker {
+            Some(worker) => Box::new(Stream::new(id, Rc::clone(worker))),
+            None => Box::new(super::Unconfigured),
+        })
+    }
+}
+
+/// The answer to a callout, or nothing where it broke off. Its headers may be read only if there are any.
+fn answer(headers: usize, body_size: usize) -> Option<Answer> {
+    if headers == 0 || body_size > MAX_BODY_BYTES {
+        return None;
+    }
+    let header = |name: &str| {
+        let value = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name)
+            .ok()
+            .flatten()?;
+        String::from_utf8(value).ok()
+    };
+    let body = match body_size {
+        0 => Vec::new(),
+        size => hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size)
+            .ok()
+            .flatten()
+            .unwrap_or_default(),
+    };
+    Some(Answer {
+        status: header(":status")?.parse().ok()?,
+        cache_control: header("cache-control"),
+        body,
+    })
+}

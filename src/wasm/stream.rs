@@ -1,0 +1,72 @@
+//! One request and its response.
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, MapType};
+
+use super::WAKE_SOON;
+use super::obey::{self, Outcome};
+use super::worker::SharedWorker;
+use crate::request::RequestHead;
+
+/// A stream of a worker that has a policy.
+pub(super) struct Stream {
+    id: u32,
+    worker: SharedWorker,
+}
+
+impl Stream {
+    pub fn new(id: u32, worker: SharedWorker) -> Self {
+        Self { id, worker }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Ok(mut worker) = self.worker.try_borrow_mut() {
+            worker.left(self.id);
+        }
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        let fields = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
+        let (verdict, policy) = {
+            let mut worker = self.worker.borrow_mut();
+            let verdict = worker.arrived(self.id, RequestHead::new(fields));
+            (verdict, std::rc::Rc::clone(worker.policy()))
+        };
+        let outcome = obey::obey(&verdict, &policy);
+        if outcome == Outcome::Waiting {
+            // A callout belongs to the context that makes it, and one of a stream dies with its client. So the root is
+            // woken, and it calls.
+            let _ = hostcalls::set_tick_period(WAKE_SOON);
+        }
+        outcome.into()
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        let worker = self.worker.borrow();
+        let names: Vec<String> = hostcalls::get_map_bytes(MapType::HttpRequestTrailers)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, _)| name)
+            .filter(|name| worker.policy().takes_off_trailer(name))
+            .collect();
+        for name in names {
+            let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, &name);
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        // An upstream that echoes what it was told tells the client whom it is taken for.
+        for name in self.worker.borrow().policy().identity_headers.names() {
+            let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, name);
+        }
+        Action::Continue
+    }
+}

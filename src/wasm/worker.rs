@@ -1,0 +1,191 @@
+//! What one plugin has on one worker: the policy in force, the keys, and the requests that wait for keys.
+//!
+//! Shared by the root context and its streams. Nothing in here calls back into a stream: it says what is to be done
+//! with each, and the caller does it after letting go.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::host::{self, Envoy};
+use crate::authorizer::cache::TokenCache;
+use crate::denial::Denial;
+use crate::fetch::Fetcher;
+use crate::gate::{Request, Step};
+use crate::host::{Answer, CalloutId};
+use crate::identity::Identifier;
+use crate::policy::Policy;
+use crate::request::RequestHead;
+
+/// How many requests of a worker may wait for keys at a time. Each holds its head and, in Envoy, up to a buffer of its
+/// body.
+const MAX_WAITING: usize = 1024;
+/// How long a request may wait: two documents, one after the other.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
+/// What a request is told that there is no room for to wait.
+const BUSY_RETRY: SignedDuration = SignedDuration::from_secs(1);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Worker {
+    policy: Rc<Policy>,
+    fetcher: Fetcher,
+    cache: TokenCache,
+    waiting: BTreeMap<u32, Waiting>,
+}
+
+/// A worker, as contexts share it.
+pub(super) type SharedWorker = Rc<RefCell<Worker>>;
+
+#[derive(Debug)]
+struct Waiting {
+    head: Rc<RequestHead>,
+    deadline: Timestamp,
+}
+
+/// What a stream is told to do.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    /// What to do; never [`Step::Await`] for a stream that has waited long enough.
+    pub step: Step,
+    /// What the access log is told.
+    pub record: Record,
+}
+
+/// What the access log is told of a decision.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Record {
+    pub endpoint: Option<EndpointFacts>,
+    pub tenant: Option<Identifier>,
+    pub user: Option<Identifier>,
+    pub client: Option<Identifier>,
+}
+
+/// What is said of an endpoint after the policy is out of sight.
+#[derive(Clone, Debug)]
+pub(super) struct EndpointFacts {
+    pub name: String,
+    pub path: String,
+}
+
+impl Worker {
+    pub fn new(policy: Policy) -> Self {
+        let fetcher = Fetcher::new(
+            policy.key_sources.iter().cloned(),
+            policy.clusters.clone(),
+            &mut Envoy,
+        );
+        Self {
+            fetcher,
+            cache: TokenCache::new(policy.token_cache_size),
+            waiting: BTreeMap::new(),
+            policy: Rc::new(policy),
+        }
+    }
+
+    pub fn policy(&self) -> &Rc<Policy> {
+        &self.policy
+    }
+
+    /// Decides about a new request, and remembers it if it has to wait.
+    pub fn arrived(&mut self, stream: u32, head: RequestHead) -> Verdict {
+        let now = host::now();
+        let mut verdict = self.decide(&head, now);
+        if matches!(verdict.step, Step::Await(_)) {
+            if self.waiting.len() >= MAX_WAITING {
+                verdict.step = Step::Refuse(Denial::KeysUnavailable {
+                    retry_after: BUSY_RETRY,
+                });
+            } else {
+                let deadline = now.checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
+                self.waiting.insert(
+                    stream,
+                    Waiting {
+                        head: Rc::new(head),
+                        deadline,
+                    },
+                );
+            }
+        }
+        verdict
+    }
+
+    /// The stream is no more.
+    pub fn left(&mut self, stream: u32) {
+        self.waiting.remove(&stream);
+    }
+
+    /// Does what is due. Only from the root context, to which callouts then belong.
+    pub fn drive(&mut self) {
+        self.fetcher.drive(&mut Envoy);
+    }
+
+    /// Takes the answer to a callout in, and goes on with what it made possible.
+    pub fn answered(&mut self, id: CalloutId, answer: Option<Answer>) {
+        if self.fetcher.answered(id, answer, &mut Envoy) {
+            self.drive();
+        }
+    }
+
+    /// Which streams wait.
+    pub fn waiting(&self) -> BTreeSet<u32> {
+        self.waiting.keys().copied().collect()
+    }
+
+    /// Asks again about a stream that waits; `None` where it has to wait on. The stream's context must be in effect.
+    pub fn reconsider(&mut self, stream: u32) -> Option<Verdict> {
+        let now = host::now();
+        let Waiting { head, deadline } = self.waiting.get(&stream)?;
+        let (head, deadline) = (Rc::clone(head), *deadline);
+        let mut verdict = self.decide(&head, now);
+        if matches!(verdict.step, Step::Await(_)) {
+            if now < deadline {
+                return None;
+            }
+            verdict.step = Step::Refuse(Denial::KeysUnavailable {
+                retry_after: BUSY_RETRY,
+            });
+        }
+        self.waiting.remove(&stream);
+        Some(verdict)
+    }
+
+    /// When there is something to do next.
+    pub fn next_event(&mut self) -> Option<Timestamp> {
+        let deadlines = self.waiting.values().map(|waiting| waiting.deadline).min();
+        [self.fetcher.next_event(), deadlines]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn decide(&mut self, head: &RequestHead, now: Timestamp) -> Verdict {
+        let source_address = || host::property(&["source", "address"]);
+        let request = Request {
+            head,
+            source_address: &source_address,
+        };
+        let decision = self
+            .policy
+            .decide(&request, &mut self.fetcher, &mut self.cache, now);
+        let endpoint = decision.endpoint.map(|endpoint| EndpointFacts {
+            name: endpoint.name.clone(),
+            path: endpoint.path.as_str().to_owned(),
+        });
+        let (tenant, user, client) = match decision.identity {
+            Some(identity) => (Some(identity.tenant), identity.user, identity.client),
+            None => (None, None, None),
+        };
+        Verdict {
+            step: decision.step,
+            record: Record {
+                endpoint,
+                tenant,
+                user,
+                client,
+            },
+        }
+    }
+}
