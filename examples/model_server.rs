@@ -1,4 +1,4 @@
-//! A model server for the demo: the shapes of `OpenAI`'s and `Anthropic`'s APIs, and no model.
+//! A model server for the demo: the shapes of OpenAI's and Anthropic's APIs, and no model.
 //!
 //! `model_server [ADDRESS]`; port 0 takes a free one; it prints `ready http://ADDRESS`. Every answer says in `saw` which
 //! headers arrived, so that a person can see what the gate added and what it took away. Credentials are shown by kind only.

@@ -36,7 +36,7 @@ fn setup(issuer: &Issuer, upstream: &Upstream) -> Setup {
 
 /// Asks until the answer has this status: what a client sees that tries again.
 fn until(envoy: &Envoy, token: &str, status: u16) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let answer = envoy.get("/v1/models/m/infer").bearer(token).send();
         if answer.status == status {

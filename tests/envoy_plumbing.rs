@@ -123,7 +123,7 @@ fn the_configuration_may_come_as_json_text() {
     let envoy = Envoy::start(
         Setup::with(open_to_all())
             .model(upstream.address())
-            .as_text(),
+            .carried_as_text(),
     );
     envoy.get("/text").send().admitted();
 }

@@ -52,7 +52,7 @@ fn run(script: &str, generation: Option<&str>) {
         python.env("PYTHONPATH", repository().join(".tools").join(folder));
     }
     let output = python.output().expect("python: run scripts/setup");
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(
         output.status.success() && said.contains("as expected"),
         "{script}: {said}\n{}",

@@ -21,6 +21,10 @@ pub const LIVE_FILTER: &str = "filter.json";
 
 /// What the HTTP connection manager does before any filter sees a request.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are Envoy's own switches"
+)]
 pub struct Listener {
     pub normalize_path: bool,
     pub merge_slashes: bool,
@@ -128,7 +132,7 @@ impl Setup {
 
     /// The plugin configuration as JSON text.
     #[must_use]
-    pub fn as_text(mut self) -> Self {
+    pub fn carried_as_text(mut self) -> Self {
         self.carrier = Carrier::Text;
         self
     }

@@ -6,6 +6,15 @@
     unused_imports,
     reason = "every test program compiles the harness, none needs all of it"
 )]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, waits by the real clock, and says why on stderr"
+)]
 
 pub mod envoy;
 pub mod envoy_config;

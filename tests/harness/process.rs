@@ -71,7 +71,7 @@ impl Process {
 
     /// Waits until `ready` has something to say, or panics with the logs.
     pub fn wait_for<T>(&mut self, what: &str, ready: impl Fn(&Self) -> Option<T>) -> T {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             if let Some(value) = ready(self) {
                 return value;
