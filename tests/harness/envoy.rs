@@ -109,17 +109,20 @@ impl Envoy {
     /// Replaces the plugin configuration of a live set-up, by rename, and waits for Envoy's verdict.
     pub fn apply(&mut self, plugin: Value) -> Edit {
         assert!(self.setup.live, "this set-up is not live");
-        let before = (self.edits("config_reload"), self.edits("config_fail"));
+        let applied = |envoy: &Self| envoy.edits("update_success");
+        let rejected =
+            |envoy: &Self| envoy.edits("update_rejected") + envoy.edits("update_failure");
+        let before = (applied(self), rejected(self));
         self.setup.plugin = plugin;
         write_live_filter(&self.setup, self.process.folder());
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {
-            if self.edits("config_reload") > before.0 {
+            if applied(self) > before.0 {
                 // The main thread has it; the workers hear of it within milliseconds.
                 std::thread::sleep(Duration::from_millis(100));
                 return Edit::Applied;
             }
-            if self.edits("config_fail") > before.1 {
+            if rejected(self) > before.1 {
                 return Edit::Rejected;
             }
             std::thread::sleep(Duration::from_millis(20));
