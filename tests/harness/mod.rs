@@ -1,12 +1,39 @@
-//! What the tests share. Each test binary uses a part of it.
+//! What the tests put around the filter. Each test binary uses a part of it.
+//!
+//! [`proxy`] runs the real module against a scripted host on wasmtime, with time under control. [`envoy`] runs a real
+//! Envoy, beside model servers that echo and issuers that obey: everything listens on a free port of 127.0.0.1, and
+//! ends when its value is dropped.
 #![allow(
-    clippy::format_collect,
-    clippy::option_option,
-    clippy::unnecessary_wraps,
-    reason = "plain to read, and no hot path"
+    dead_code,
+    unused_imports,
+    reason = "every test program compiles the harness, none needs all of it"
 )]
-#![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::format_collect,
+    clippy::indexing_slicing,
+    clippy::option_option,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unnecessary_wraps,
+    reason = "a test fails by panicking, waits by the real clock, says why on stderr, and has no hot path"
+)]
 
+pub mod envoy;
+pub mod envoy_config;
+pub mod issuer;
+pub mod oidc_provider;
+pub mod process;
 pub mod proxy;
+pub mod server;
 pub mod tokens;
+pub mod upstream;
 pub mod wasm;
+pub mod wire;
+
+pub use envoy::{Answer, Envoy};
+pub use envoy_config::{Listener, Setup};
+pub use issuer::Issuer;
+pub use upstream::Upstream;

@@ -1,0 +1,362 @@
+//! A real Envoy with the filter in it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use ureq::http::{HeaderMap, Request};
+
+use super::envoy_config::{ACCESS_LOG, FILTER, LIVE_FILTER, OWN_LOG, Setup};
+use super::process::{Process, envoy_binary};
+use super::wire::Wire;
+
+/// A running Envoy. It ends when dropped.
+pub struct Envoy {
+    process: Process,
+    setup: Setup,
+    admin: SocketAddr,
+    gate: SocketAddr,
+}
+
+/// What became of a configuration that was given to a running Envoy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    Applied,
+    Rejected,
+}
+
+impl Envoy {
+    /// Starts Envoy and waits until it serves.
+    pub fn start(setup: Setup) -> Self {
+        let (folder, mut command) = prepare(&setup);
+        command
+            .arg("--admin-address-path")
+            .arg(folder.path().join("admin"));
+        let mut process = Process::start("envoy", folder, &mut command);
+        let admin = process.wait_for("its admin address", |process| {
+            process.read("admin").trim().parse().ok()
+        });
+        process.wait_for("its readiness", |_| {
+            (fetch(admin, "/ready")?.status == 200).then_some(())
+        });
+        let gate = process.wait_for("its listener", |_| {
+            listener_address(&fetch(admin, "/listeners?format=json")?)
+        });
+        Self {
+            process,
+            setup,
+            admin,
+            gate,
+        }
+    }
+
+    /// What `envoy --mode validate` says: its log, `Err` if it refuses the configuration.
+    pub fn validate(setup: &Setup) -> Result<String, String> {
+        let (folder, mut command) = prepare(setup);
+        command.args(["--mode", "validate"]);
+        let mut process = Process::start("envoy", folder, &mut command);
+        let end = process.finish();
+        if end.success() {
+            Ok(process.logs())
+        } else {
+            Err(process.logs())
+        }
+    }
+
+    /// Where clients knock.
+    pub fn address(&self) -> SocketAddr {
+        self.gate
+    }
+
+    /// The same as the base of a URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.gate)
+    }
+
+    /// A connection for raw bytes.
+    pub fn wire(&self) -> Wire {
+        Wire::connect(self.gate)
+    }
+
+    /// An ordinary request to come: add to it, then `send`.
+    pub fn ask(&self, method: &str, path: &str) -> Ask {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.gate));
+        Ask {
+            request,
+            body: None,
+        }
+    }
+
+    /// A GET to come.
+    pub fn get(&self, path: &str) -> Ask {
+        self.ask("GET", path)
+    }
+
+    /// A POST of JSON to come.
+    pub fn post(&self, path: &str, body: &Value) -> Ask {
+        let mut ask = self
+            .ask("POST", path)
+            .header("content-type", "application/json");
+        ask.body = Some(body.to_string().into_bytes());
+        ask
+    }
+
+    /// Replaces the plugin configuration of a live set-up, by rename, and waits for Envoy's verdict.
+    pub fn apply(&mut self, plugin: Value) -> Edit {
+        assert!(self.setup.live, "this set-up is not live");
+        let applied = |envoy: &Self| envoy.edits("update_success");
+        let rejected =
+            |envoy: &Self| envoy.edits("update_rejected") + envoy.edits("update_failure");
+        let before = (applied(self), rejected(self));
+        self.setup.plugin = plugin;
+        write_live_filter(&self.setup, self.process.folder());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if applied(self) > before.0 {
+                // The main thread has it; the workers hear of it within milliseconds.
+                std::thread::sleep(Duration::from_millis(100));
+                return Edit::Applied;
+            }
+            if rejected(self) > before.1 {
+                return Edit::Rejected;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!(
+            "no verdict on the new configuration\n{}",
+            self.process.logs()
+        );
+    }
+
+    fn edits(&self, counter: &str) -> u64 {
+        self.stat(&format!(
+            "extension_config_discovery.http_filter.{FILTER}.{counter}"
+        ))
+    }
+
+    /// A page of the admin interface.
+    pub fn admin(&self, path: &str) -> String {
+        fetch(self.admin, path).expect("the admin interface").text()
+    }
+
+    /// A counter or gauge; 0 if Envoy does not know it.
+    pub fn stat(&self, name: &str) -> u64 {
+        let stats = self.admin("/stats");
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok();
+        stats.lines().find_map(value).unwrap_or(0)
+    }
+
+    /// The configuration as Envoy shows it to whoever asks.
+    pub fn config_dump(&self) -> String {
+        self.admin("/config_dump?include_eds")
+    }
+
+    /// What Envoy and the filter logged so far.
+    pub fn log(&self) -> String {
+        self.process.read("stderr")
+    }
+
+    /// Waits for a line of Envoy's log.
+    pub fn wait_for_log(&mut self, text: &str) {
+        self.process.wait_for(text, |process| {
+            process.read("stderr").contains(text).then_some(())
+        });
+    }
+
+    /// A crash refuses requests, too: assert this where a test expects a refusal.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    /// The access log, once it has at least so many lines.
+    pub fn access_log(&self, lines: usize) -> Vec<Value> {
+        let parse = |line: &String| serde_json::from_str(line).expect("a JSON line");
+        self.lines(ACCESS_LOG, lines).iter().map(parse).collect()
+    }
+
+    /// The lines that the filter itself composed, once there are at least so many.
+    pub fn own_log(&self, lines: usize) -> Vec<String> {
+        self.lines(OWN_LOG, lines)
+    }
+
+    fn lines(&self, file: &str, count: usize) -> Vec<String> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let text = self.process.read(file);
+            // The last piece may be a line that is still being written.
+            let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            let lines: Vec<String> = whole.lines().map(str::to_owned).collect();
+            if lines.len() >= count {
+                return lines;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{file} has {} of {count} lines:\n{text}",
+                lines.len()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn prepare(setup: &Setup) -> (TempDir, Command) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bootstrap = folder.path().join("envoy.json");
+    fs::write(&bootstrap, setup.bootstrap(folder.path()).to_string()).expect("the bootstrap");
+    if setup.live {
+        write_live_filter(setup, folder.path());
+    }
+    let mut command = Command::new(envoy_binary());
+    command
+        .arg("-c")
+        .arg(bootstrap)
+        .args(["--concurrency", &setup.concurrency.to_string()])
+        // Tests run side by side, and read the access log while Envoy runs.
+        .args(["--disable-hot-restart", "--file-flush-interval-msec", "50"])
+        .args([
+            "--log-level",
+            "warning",
+            "--component-log-level",
+            "wasm:info",
+        ])
+        .envs(setup.environment.iter().map(|(name, value)| (name, value)));
+    (folder, command)
+}
+
+/// Envoy notices a rename, and only a rename.
+fn write_live_filter(setup: &Setup, folder: &std::path::Path) {
+    let new = folder.join("filter.new");
+    fs::write(&new, setup.discovery_response().to_string()).expect("the new filter");
+    fs::rename(new, folder.join(LIVE_FILTER)).expect("a rename");
+}
+
+fn listener_address(answer: &Answer) -> Option<SocketAddr> {
+    let json = answer.json();
+    let socket = json.pointer("/listener_statuses/0/local_address/socket_address")?;
+    format!(
+        "{}:{}",
+        socket.get("address")?.as_str()?,
+        socket.get("port_value")?
+    )
+    .parse()
+    .ok()
+}
+
+/// An ordinary request to come.
+pub struct Ask {
+    request: ureq::http::request::Builder,
+    body: Option<Vec<u8>>,
+}
+
+impl Ask {
+    /// Adds a header; the same name twice gives two lines.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+
+    /// Presents a bearer credential.
+    #[must_use]
+    pub fn bearer(self, credential: &str) -> Self {
+        self.header("authorization", &format!("Bearer {credential}"))
+    }
+
+    /// Sends it. Every status is an answer, no redirect is followed, and no proxy of the environment is asked.
+    pub fn send(self) -> Answer {
+        self.attempt()
+            .unwrap_or_else(|error| panic!("no answer: {error}"))
+    }
+
+    fn attempt(self) -> Result<Answer, ureq::Error> {
+        let agent = ureq::Agent::new_with_config(
+            ureq::Agent::config_builder()
+                .proxy(None)
+                .max_redirects(0)
+                .http_status_as_error(false)
+                .timeout_global(Some(Duration::from_secs(30)))
+                .build(),
+        );
+        let mut response = match self.body {
+            None => agent.run(self.request.body(()).expect("a request"))?,
+            Some(body) => agent.run(self.request.body(body).expect("a request"))?,
+        };
+        let body = response.body_mut().read_to_vec()?;
+        Ok(Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body,
+        })
+    }
+}
+
+/// What the client got.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The only value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        assert!(
+            self.headers.get_all(name).iter().count() < 2,
+            "{name} came more than once: {self:?}"
+        );
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
+    }
+
+    /// Asserts that the request went through.
+    pub fn admitted(&self) -> &Self {
+        assert_eq!(self.status, 200, "{}", self.text());
+        self
+    }
+
+    /// Asserts a refusal by the filter: a crash refuses too, but without a reason.
+    pub fn refused(&self, status: u16, code: &str) -> &Self {
+        assert_eq!(
+            (self.status, self.reason().as_str()),
+            (status, code),
+            "{}",
+            self.text()
+        );
+        self
+    }
+
+    /// The reason code in the body; empty if there is none.
+    pub fn reason(&self) -> String {
+        let json: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        json.pointer("/error/code")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+fn fetch(address: SocketAddr, path: &str) -> Option<Answer> {
+    let request = Request::get(format!("http://{address}{path}"));
+    Ask {
+        request,
+        body: None,
+    }
+    .attempt()
+    .ok()
+}

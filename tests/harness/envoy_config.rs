@@ -1,0 +1,321 @@
+//! Writes a whole Envoy configuration around the filter: the hardened listener that `envoy/envoy.yaml` documents, each
+//! hardening switchable, because some tests want what Envoy does without it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::process::wasm_module;
+
+/// The filter's name: of the HTTP filter, of the plugin, of its VM, and before its filter state.
+pub const FILTER: &str = "tenantgate";
+/// The cluster that every admitted request goes to.
+pub const MODEL: &str = "model";
+/// The file of the access log, one JSON object a line.
+pub const ACCESS_LOG: &str = "access.log";
+/// The file of the access log that holds the filter's own line and nothing else.
+pub const OWN_LOG: &str = "tenantgate.log";
+/// The file that Envoy watches for a live configuration.
+pub const LIVE_FILTER: &str = "filter.json";
+
+/// What the HTTP connection manager does before any filter sees a request.
+#[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are Envoy's own switches"
+)]
+pub struct Listener {
+    pub normalize_path: bool,
+    pub merge_slashes: bool,
+    /// `KEEP_UNCHANGED`, `REJECT_REQUEST`, `UNESCAPE_AND_REDIRECT` or `UNESCAPE_AND_FORWARD`.
+    pub escaped_slashes: &'static str,
+    /// `ALLOW`, `REJECT_REQUEST` or `DROP_HEADER`.
+    pub underscores: &'static str,
+    /// True: `source.address` is the TCP peer. False: whatever `x-forwarded-for` says.
+    pub use_remote_address: bool,
+    /// HTTP/1 trailers are dropped by Envoy unless this is set, on both sides.
+    pub trailers: bool,
+}
+
+impl Listener {
+    /// As documented for operators.
+    pub const HARDENED: Self = Self {
+        normalize_path: true,
+        merge_slashes: true,
+        escaped_slashes: "REJECT_REQUEST",
+        underscores: "REJECT_REQUEST",
+        use_remote_address: true,
+        trailers: false,
+    };
+    /// Envoy's own defaults: the filter sees what the client sent.
+    pub const RAW: Self = Self {
+        normalize_path: false,
+        merge_slashes: false,
+        escaped_slashes: "KEEP_UNCHANGED",
+        underscores: "ALLOW",
+        use_remote_address: false,
+        trailers: true,
+    };
+}
+
+/// How the plugin configuration is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// `google.protobuf.Struct`: what Envoy YAML gives.
+    Struct,
+    /// `google.protobuf.StringValue` with JSON text: what Istio makes.
+    Text,
+}
+
+/// Everything that one Envoy is started with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub plugin: Value,
+    pub carrier: Carrier,
+    pub clusters: Vec<(String, SocketAddr)>,
+    pub listener: Listener,
+    pub concurrency: u32,
+    /// The filter comes by ECDS from a file and can be changed while Envoy runs.
+    pub live: bool,
+    /// Environment variables of Envoy that the VM may read.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// The hardened listener, one worker, and this plugin configuration.
+    pub fn with(plugin: Value) -> Self {
+        Self {
+            plugin,
+            carrier: Carrier::Struct,
+            clusters: Vec::new(),
+            listener: Listener::HARDENED,
+            concurrency: 1,
+            live: false,
+            environment: Vec::new(),
+        }
+    }
+
+    /// Where admitted requests go.
+    #[must_use]
+    pub fn model(self, address: SocketAddr) -> Self {
+        self.cluster(MODEL, address)
+    }
+
+    /// A cluster that the filter or the route may use.
+    #[must_use]
+    pub fn cluster(mut self, name: &str, address: SocketAddr) -> Self {
+        self.clusters.push((name.to_owned(), address));
+        self
+    }
+
+    /// Another listener.
+    #[must_use]
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.listener = listener;
+        self
+    }
+
+    /// So many workers.
+    #[must_use]
+    pub fn workers(mut self, count: u32) -> Self {
+        self.concurrency = count;
+        self
+    }
+
+    /// The configuration can be changed while Envoy runs.
+    #[must_use]
+    pub fn live(mut self) -> Self {
+        self.live = true;
+        self
+    }
+
+    /// The plugin configuration as JSON text.
+    #[must_use]
+    pub fn carried_as_text(mut self) -> Self {
+        self.carrier = Carrier::Text;
+        self
+    }
+
+    /// A variable of the environment that the filter may read.
+    #[must_use]
+    pub fn secret(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The bootstrap. Ports are 0: Envoy takes free ones and tells them, so that no two tests race for one.
+    pub fn bootstrap(&self, folder: &Path) -> Value {
+        let clusters = self
+            .clusters
+            .iter()
+            .map(|(name, address)| cluster(name, *address, self.listener.trailers));
+        json!({
+            "node": { "id": "test", "cluster": "test" },
+            "admin": { "address": socket("127.0.0.1", 0) },
+            "static_resources": {
+                "listeners": [{
+                    "name": "gate",
+                    "address": socket("127.0.0.1", 0),
+                    "filter_chains": [{ "filters": [{
+                        "name": "envoy.filters.network.http_connection_manager",
+                        "typed_config": self.connection_manager(folder),
+                    }] }],
+                }],
+                "clusters": clusters.collect::<Vec<_>>(),
+            },
+        })
+    }
+
+    fn connection_manager(&self, folder: &Path) -> Value {
+        let listener = self.listener;
+        let filter = if self.live {
+            json!({ "name": FILTER, "config_discovery": {
+                "config_source": {
+                    "path_config_source": { "path": folder.join(LIVE_FILTER) },
+                    "resource_api_version": "V3",
+                },
+                "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+            } })
+        } else {
+            json!({ "name": FILTER, "typed_config": self.filter() })
+        };
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": "gate",
+            "normalize_path": listener.normalize_path,
+            "merge_slashes": listener.merge_slashes,
+            "path_with_escaped_slashes_action": listener.escaped_slashes,
+            "common_http_protocol_options": { "headers_with_underscores_action": listener.underscores },
+            "http_protocol_options": { "enable_trailers": listener.trailers },
+            "use_remote_address": listener.use_remote_address,
+            "stream_idle_timeout": "30s",
+            "upgrade_configs": [{ "upgrade_type": "websocket" }],
+            "access_log": [file_log(folder, ACCESS_LOG, &access_log_fields()), own_log(folder)],
+            "http_filters": [filter, {
+                "name": "envoy.filters.http.router",
+                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+            }],
+            "route_config": { "virtual_hosts": [{
+                "name": "all",
+                "domains": ["*"],
+                "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": MODEL, "timeout": "0s" } }],
+            }] },
+        })
+    }
+
+    /// The filter itself.
+    pub fn filter(&self) -> Value {
+        let configuration = match self.carrier {
+            Carrier::Struct => {
+                json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": self.plugin })
+            }
+            Carrier::Text => json!({
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": self.plugin.to_string(),
+            }),
+        };
+        let names = self.environment.iter().map(|(name, _)| name);
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": FILTER,
+                "failure_policy": "FAIL_RELOAD",
+                "reload_config": { "backoff": { "base_interval": "0.1s" } },
+                "configuration": configuration,
+                "vm_config": {
+                    "vm_id": FILTER,
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": { "local": { "filename": wasm_module() } },
+                    "environment_variables": { "host_env_keys": names.collect::<Vec<_>>() },
+                },
+            },
+        })
+    }
+
+    /// The answer of an extension configuration discovery service, as a file.
+    pub fn discovery_response(&self) -> Value {
+        json!({ "resources": [{
+            "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+            "name": FILTER,
+            "typed_config": self.filter(),
+        }] })
+    }
+}
+
+fn socket(address: &str, port: u16) -> Value {
+    json!({ "socket_address": { "address": address, "port_value": port } })
+}
+
+fn cluster(name: &str, address: SocketAddr, trailers: bool) -> Value {
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": { "http_protocol_options": { "enable_trailers": trailers } },
+            },
+        },
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [{
+            "endpoint": { "address": socket(&address.ip().to_string(), address.port()) },
+        }] }] },
+    })
+}
+
+fn access_log_fields() -> Value {
+    let mut fields = json!({
+        "method": "%REQ(:METHOD)%",
+        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+        "status": "%RESPONSE_CODE%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+        "flags": "%RESPONSE_FLAGS%",
+        "grpc_status": "%GRPC_STATUS_NUMBER%",
+        "upstream": "%UPSTREAM_CLUSTER%",
+        "request_id": "%STREAM_ID%",
+    });
+    let own = [
+        "tenant_id",
+        "user_id",
+        "client_id",
+        "endpoint",
+        "decision",
+        "reason",
+        "model",
+        "served_model",
+        "input_tokens",
+        "output_tokens",
+        "usage_source",
+        "config_id",
+        "log",
+    ];
+    for name in own {
+        fields[name] = json!(format!("%FILTER_STATE(wasm.{FILTER}.{name}:PLAIN)%"));
+    }
+    fields
+}
+
+fn file_log(folder: &Path, file: &str, fields: &Value) -> Value {
+    json!({
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": folder.join(file),
+            "log_format": { "json_format": fields },
+        },
+    })
+}
+
+fn own_log(folder: &Path) -> Value {
+    json!({
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": folder.join(OWN_LOG),
+            "log_format": { "text_format_source": {
+                "inline_string": format!("%FILTER_STATE(wasm.{FILTER}.log:PLAIN)%\n"),
+            } },
+        },
+    })
+}
