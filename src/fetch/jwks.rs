@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn a_discovery_document_is_believed_only_about_its_own_issuer_and_places_that_may_be_called() {
         let mut clusters = Clusters::default();
-        clusters.add("keys.test".to_owned(), "keys".to_owned());
+        clusters.add("keys.test", "keys".to_owned());
         let read = |body: &str| read_discovery(body.as_bytes(), "https://idp.test", &clusters);
         let with_keys = |keys: &str| {
             read(&format!(

@@ -145,7 +145,7 @@ impl Fetcher {
             return true;
         }
         let now = host.now();
-        let shelf = Shelf::of(&location);
+        let shared = Shelf::of(&location);
         let taken = match answer {
             Some(answer) if answer.status == 200 => {
                 let fresh_for =
@@ -162,14 +162,14 @@ impl Fetcher {
                 let hurried_at = source
                     .schedule(part)
                     .and_then(|schedule| schedule.hurried_at());
-                shelf.publish(&SharedDocument::new(now, fresh_for, hurried_at, body), host);
+                shared.publish(&SharedDocument::new(now, fresh_for, hurried_at, body), host);
             }
             Err(error) => {
                 log::warn!(
                     "cannot have {location} for issuer {}: {error}",
                     source.issuer()
                 );
-                fail(source, part, &shelf, host);
+                fail(source, part, &shared, host);
             }
         }
         true
@@ -194,9 +194,9 @@ impl Fetcher {
             return;
         }
 
-        let shelf = Shelf::of(&location);
+        let shared = Shelf::of(&location);
         let ours = schedule.fetched_at();
-        if let Some(theirs) = shelf.newer(ours, host) {
+        if let Some(theirs) = shared.newer(ours, host) {
             let taken = accept(
                 source,
                 part,
@@ -218,30 +218,27 @@ impl Fetcher {
         let Some(schedule) = source.schedule(part) else {
             return;
         };
-        match shelf.claim(host) {
+        match shared.claim(host) {
             Turn::Theirs { until } => {
-                schedule.under_way(until.min(document::later(now, LOOK_AGAIN)))
+                schedule.under_way(until.min(document::later(now, LOOK_AGAIN)));
             }
             Turn::Failed { until } => schedule.failed_until(until),
             Turn::Ours { until } => {
                 schedule.under_way(until);
-                match host.dispatch(&location.callout(&self.clusters)) {
-                    Ok(id) => {
-                        self.in_flight.insert(
-                            id,
-                            InFlight {
-                                source: index,
-                                part,
-                                location,
-                            },
-                        );
-                    }
-                    Err(_) => {
-                        log::warn!(
-                            "cannot call for {location}: its cluster does not exist or has no usable endpoint"
-                        );
-                        fail(source, part, &shelf, host);
-                    }
+                if let Ok(id) = host.dispatch(&location.callout(&self.clusters)) {
+                    self.in_flight.insert(
+                        id,
+                        InFlight {
+                            source: index,
+                            part,
+                            location,
+                        },
+                    );
+                } else {
+                    log::warn!(
+                        "cannot call for {location}: its cluster does not exist or has no usable endpoint"
+                    );
+                    fail(source, part, &shared, host);
                 }
             }
         }
@@ -289,7 +286,7 @@ fn max_age(cache_control: Option<&str>) -> Option<SignedDuration> {
                     .trim_matches('"')
                     .parse()
                     .ok()
-                    .map(SignedDuration::from_secs)
+                    .map(SignedDuration::from_secs);
             }
             _ => {}
         }
