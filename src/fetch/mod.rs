@@ -186,11 +186,7 @@ impl Fetcher {
         let Some(schedule) = source.schedule(part) else {
             return;
         };
-        let in_flight_here = self
-            .in_flight
-            .values()
-            .any(|sent| sent.source == index && sent.part == part && sent.location == location);
-        if in_flight_here || !schedule.is_due(now) {
+        if !schedule.is_due(now) {
             return;
         }
 
@@ -225,6 +221,9 @@ impl Fetcher {
             Turn::Failed { until } => schedule.failed_until(until),
             Turn::Ours { until } => {
                 schedule.under_way(until);
+                // One that was never answered is given up with its lease.
+                self.in_flight
+                    .retain(|_, sent| sent.source != index || sent.part != part);
                 if let Ok(id) = host.dispatch(&location.callout(&self.clusters)) {
                     self.in_flight.insert(
                         id,

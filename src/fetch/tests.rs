@@ -203,6 +203,22 @@ fn a_worker_that_dies_while_it_fetches_is_replaced() {
 }
 
 #[test]
+fn a_callout_that_is_never_answered_is_given_up() {
+    let mut worker = Worker::with_jwks_uri();
+    worker.tick();
+    worker.after(7);
+    assert_eq!(worker.sent().len(), 2);
+    assert!(
+        !worker
+            .fetcher
+            .answered(CalloutId(1), ok(JWKS), &mut worker.host),
+        "it is too late"
+    );
+    worker.answer(ok(JWKS));
+    assert_eq!(worker.state(), "usable");
+}
+
+#[test]
 fn a_failure_is_everybodys_failure() {
     let mut first = Worker::with_jwks_uri();
     let mut second = first.sibling();
