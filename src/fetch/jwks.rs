@@ -108,13 +108,6 @@ impl IssuerKeys {
         &self.source.issuer
     }
 
-    /// The documents that can be asked for at the moment.
-    pub fn parts(&self) -> impl Iterator<Item = Part> + use<> {
-        let discovery = self.discovery.as_ref().map(|_| Part::Discovery);
-        let keys = self.keys.as_ref().map(|_| Part::Keys);
-        discovery.into_iter().chain(keys)
-    }
-
     pub fn location(&self, part: Part) -> Option<&Location> {
         match part {
             Part::Discovery => self.discovery.as_ref().map(|(location, _)| location),

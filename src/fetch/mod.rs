@@ -81,17 +81,21 @@ impl KeysOf for Fetcher {
 }
 
 impl Fetcher {
-    /// A fetcher for these sources. Sends nothing yet: Envoy runs a configuration on trial first, in a VM whose
-    /// callouts it drops.
+    /// A fetcher for these sources, with what the process has of them already. Sends nothing yet: Envoy runs a
+    /// configuration on trial first, in a VM whose callouts it drops.
     pub fn new(
         sources: impl IntoIterator<Item = KeySource>,
         clusters: Clusters,
         host: &mut impl Host,
     ) -> Self {
-        let sources: Vec<_> = sources.into_iter().map(IssuerKeys::new).collect();
-        for source in &sources {
-            for location in source.parts().filter_map(|part| source.location(part)) {
-                Shelf::of(location).prepare(host);
+        let mut sources: Vec<_> = sources.into_iter().map(IssuerKeys::new).collect();
+        for source in &mut sources {
+            for part in [Part::Discovery, Part::Keys] {
+                if let Some(location) = source.location(part) {
+                    let shared = Shelf::of(location);
+                    shared.prepare(host);
+                    take_over(source, part, &shared, &clusters, host);
+                }
             }
         }
         Self {
@@ -191,29 +195,13 @@ impl Fetcher {
         }
 
         let shared = Shelf::of(&location);
-        let ours = schedule.fetched_at();
-        if let Some(theirs) = shared.newer(ours, host) {
-            let taken = accept(
-                source,
-                part,
-                &theirs.body,
-                theirs.fetched_at(),
-                theirs.fresh_for(),
-                &self.clusters,
-            );
-            if let (Ok(()), Some(schedule)) = (taken, source.schedule(part)) {
-                if let Some(at) = theirs.hurried_at() {
-                    schedule.hurried_elsewhere(at);
-                }
-                if !schedule.is_due(now) {
-                    return;
-                }
-            }
-        }
-
+        take_over(source, part, &shared, &self.clusters, host);
         let Some(schedule) = source.schedule(part) else {
             return;
         };
+        if !schedule.is_due(now) {
+            return;
+        }
         match shared.claim(host) {
             Turn::Theirs { until } => {
                 schedule.under_way(until.min(document::later(now, LOOK_AGAIN)));
@@ -241,6 +229,34 @@ impl Fetcher {
                 }
             }
         }
+    }
+}
+
+/// Takes a newer document over from another worker, if there is one.
+fn take_over(
+    source: &mut IssuerKeys,
+    part: Part,
+    shared: &Shelf,
+    clusters: &Clusters,
+    host: &impl Host,
+) {
+    let ours = source
+        .schedule(part)
+        .and_then(|schedule| schedule.fetched_at());
+    let Some(theirs) = shared.newer(ours, host) else {
+        return;
+    };
+    let taken = accept(
+        source,
+        part,
+        &theirs.body,
+        theirs.fetched_at(),
+        theirs.fresh_for(),
+        clusters,
+    );
+    if let (Ok(()), Some(schedule), Some(at)) = (taken, source.schedule(part), theirs.hurried_at())
+    {
+        schedule.hurried_elsewhere(at);
     }
 }
 
