@@ -74,8 +74,7 @@ fn tell(record: &Record, policy: &Policy, decision: &str, reason: Option<&str>) 
         host::set_filter_state("tenantgate.reason", reason);
     }
     if let Some(endpoint) = &record.endpoint {
-        host::set_filter_state("tenantgate.endpoint", &endpoint.path);
-        host::set_filter_state("tenantgate.endpoint_name", &endpoint.name);
+        host::set_filter_state("tenantgate.endpoint", endpoint);
     }
     let people = [
         ("tenantgate.tenant_id", &record.tenant),
