@@ -23,6 +23,7 @@ impl Worker {
         let source = KeySource {
             issuer: ISSUER.to_owned(),
             jwks_uri,
+            terms: Terms::default(),
         };
         let fetcher = Fetcher::new([source], Clusters::default(), &mut host);
         Self { fetcher, host }
@@ -236,7 +237,12 @@ fn what_others_share_is_read_like_an_answer_from_outside() {
     let start = document::later(Timestamp::UNIX_EPOCH, SignedDuration::from_secs(100));
     let future = document::later(start, SignedDuration::from_hours(1));
     let document = |at, body: &str| {
-        SharedDocument::new(at, SignedDuration::MAX, None, body.as_bytes().to_vec())
+        SharedDocument::new(
+            at,
+            Some(SignedDuration::MAX),
+            None,
+            body.as_bytes().to_vec(),
+        )
     };
     for (name, shared, state) in [
         ("a good one", document(start, JWKS), "usable"),

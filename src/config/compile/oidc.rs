@@ -14,7 +14,7 @@ use crate::config::field::Field;
 use crate::config::problem::Place;
 use crate::config::raw;
 use crate::credential::PlaceSet;
-use crate::fetch::{KeySource, Location, discovery_location};
+use crate::fetch::{KeySource, Location, Terms, discovery_location};
 
 /// What most providers sign with, and what `OpenID` Connect Core section 2 makes the default.
 const ALGORITHMS: [Algorithm; 1] = [Algorithm::RS256];
@@ -49,6 +49,7 @@ impl Workshop<'_> {
             keys: self.key_source(KeySource {
                 issuer: issuer.clone(),
                 jwks_uri,
+                terms: Terms::default(),
             }),
             rules: TokenRules {
                 issuer,
