@@ -80,9 +80,11 @@ pub(super) struct IssuerKeys {
 }
 
 /// Which of an issuer's documents is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The discovery document.
     Discovery,
+    /// The JWK Set.
     Keys,
 }
 

@@ -14,11 +14,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::authorizer::jwt::KeySet;
 use crate::host::{Answer, CalloutId, Host};
+use crate::metrics::Metric;
 pub use document::Refresh;
 use document::State;
 pub use document::Terms;
-use jwks::{DocumentError, IssuerKeys, Part};
-pub use jwks::{IssuerError, KeySource, discovery_location};
+use jwks::{DocumentError, IssuerKeys};
+pub use jwks::{IssuerError, KeySource, Part, discovery_location};
 pub use location::{Clusters, Location, LocationError};
 use shared::{SharedDocument, Shelf, Turn};
 
@@ -128,6 +129,26 @@ impl Fetcher {
             .min()
     }
 
+    /// Says how old the keys are.
+    pub fn measure(&mut self, host: &mut impl Host) {
+        let now = host.now();
+        for source in &mut self.sources {
+            let fetched_at = source
+                .schedule(Part::Keys)
+                .and_then(|schedule| schedule.fetched_at());
+            if let Some(fetched_at) = fetched_at {
+                let age =
+                    u64::try_from(now.duration_since(fetched_at).as_secs()).unwrap_or_default();
+                host.measure(
+                    Metric::KeysAge {
+                        issuer: source.issuer(),
+                    },
+                    age,
+                );
+            }
+        }
+    }
+
     /// Takes the answer to a callout in; `None` where it broke off. Whether it was one of ours.
     pub fn answered(
         &mut self,
@@ -210,7 +231,7 @@ impl Fetcher {
         if !schedule.is_due(now) {
             return;
         }
-        let timeout = schedule.terms().timeout;
+        let (timeout, cause) = (schedule.terms().timeout, schedule.cause());
         match shared.claim(timeout, host) {
             Turn::Theirs { until } => {
                 schedule.under_way(until.min(document::later(now, LOOK_AGAIN)));
@@ -221,6 +242,11 @@ impl Fetcher {
                 // One that was never answered is given up with its lease.
                 self.in_flight
                     .retain(|_, sent| sent.source != index || sent.part != part);
+                host.count(Metric::Fetches {
+                    issuer: source.issuer(),
+                    document: part,
+                    cause,
+                });
                 if let Ok(id) = host.dispatch(&location.callout(&self.clusters, timeout)) {
                     self.in_flight.insert(
                         id,
@@ -293,6 +319,10 @@ fn accept(
 
 fn fail(source: &mut IssuerKeys, part: Part, shelf: &Shelf, host: &mut impl Host) {
     let (now, random) = (host.now(), host.random());
+    host.count(Metric::FetchFailures {
+        issuer: source.issuer(),
+        document: part,
+    });
     if let Some(schedule) = source.schedule(part) {
         let next = schedule.failed(now, random);
         shelf.publish_failure(next, host);

@@ -298,6 +298,36 @@ fn an_unknown_key_id_asks_for_one_refresh_for_all_workers() {
 }
 
 #[test]
+fn fetches_are_counted_by_cause_and_failures_too() {
+    let mut worker = Worker::with_jwks_uri();
+    worker.tick();
+    worker.answer(status(500));
+    worker.after(1);
+    worker.answer(ok(JWKS));
+    let now = worker.host.now();
+    assert_eq!(worker.fetcher.refresh(KEYS, now), Refresh::Coming);
+    worker.tick();
+    worker.answer(ok(JWKS));
+    worker.after(600);
+    worker.fetcher.measure(&mut worker.host);
+    let counted = |name: &str| {
+        let name = format!("tenantgate.issuer.{ISSUER}.{name}");
+        worker.host.metrics.get(&name).copied()
+    };
+    assert_eq!(counted("document.keys.cause.first.fetches_total"), Some(2));
+    assert_eq!(
+        counted("document.keys.cause.unknown_key.fetches_total"),
+        Some(1)
+    );
+    assert_eq!(
+        counted("document.keys.cause.schedule.fetches_total"),
+        Some(1)
+    );
+    assert_eq!(counted("document.keys.fetch_failures_total"), Some(1));
+    assert_eq!(counted("keys_age_seconds"), Some(600));
+}
+
+#[test]
 fn a_stranger_cannot_have_the_lease_reach_further_than_ours_do() {
     let mut worker = Worker::with_jwks_uri();
     let shelf = Shelf::of(&Location::parse("https://idp.test/keys").unwrap());

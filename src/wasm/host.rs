@@ -9,13 +9,17 @@ use jiff::{SignedDuration, Timestamp};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Status;
 
+use super::metrics::Metrics;
 use crate::authorizer::jwt::host_crypto::HostCryptoError;
 use crate::host::{Callout, CalloutFailed, CalloutId, Contended, Host, Shared};
+use crate::metrics::Metric;
 
 /// Envoy. Callouts belong to whichever context is running: only ever the root, because a callout of a stream dies with
 /// its client.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Envoy;
+#[derive(Debug, Default)]
+pub(super) struct Envoy {
+    pub metrics: Metrics,
+}
 
 impl Host for Envoy {
     fn now(&self) -> Timestamp {
@@ -47,6 +51,14 @@ impl Host for Envoy {
     fn share(&mut self, key: &str, bytes: &[u8], seen: Option<&Shared>) -> Result<(), Contended> {
         let version = seen.and_then(|shared| shared.version);
         hostcalls::set_shared_data(key, Some(bytes), version).map_err(|_| Contended)
+    }
+
+    fn count(&mut self, metric: Metric<'_>) {
+        self.metrics.count(metric, 1);
+    }
+
+    fn measure(&mut self, metric: Metric<'_>, value: u64) {
+        self.metrics.measure(metric, value);
     }
 
     fn random(&mut self) -> u64 {
