@@ -263,13 +263,17 @@ impl Reading {
     }
 }
 
-/// What follows the scheme and at least one space (RFC 9110 section 11.4; the scheme is case-insensitive).
+/// What follows the scheme and at least one space (RFC 9110 section 11.4: `1*SP`, so no tab; the scheme is
+/// case-insensitive).
 fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
-    let (name, rest) = value.split_at_checked(scheme.len())?;
+    let (name, mut rest) = value.split_at_checked(scheme.len())?;
     if !name.eq_ignore_ascii_case(scheme.as_bytes()) || !matches!(rest.first(), None | Some(b' ')) {
         return None;
     }
-    Some(rest.trim_ascii_start())
+    while let Some(after) = rest.strip_prefix(b" ") {
+        rest = after;
+    }
+    Some(rest)
 }
 
 /// Whether the value begins with a scheme: a token (RFC 9110 section 5.6.2) that ends here or before a space.

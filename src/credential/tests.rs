@@ -57,6 +57,7 @@ fn an_authorization_that_is_no_bearer_token_is_told_apart() {
         ("Bearer", "malformed"),
         ("Bearer ", "malformed"),
         ("Bearer\tk", "malformed"),
+        ("Bearer \tk", "malformed"),
         ("Bearer=k", "malformed"),
         ("Bearer k k", "malformed"),
         ("Bearer k\u{e9}", "malformed"),
