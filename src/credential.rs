@@ -188,9 +188,10 @@ struct Reading {
 }
 
 impl Reading {
+    /// A field has one reading: after a scheme that some place names, or as a whole where a place names none.
     fn header(&mut self, places: &[Place], name: &str, value: &[u8]) {
-        let mut understood = false;
         let mut read_here = false;
+        let mut reading = None;
         for (index, place) in places.iter().enumerate() {
             let Place::Header {
                 name: field,
@@ -209,23 +210,20 @@ impl Reading {
             self.several |= already;
             self.seen = self.seen.with(index).unwrap_or(self.seen);
             match scheme {
-                None => {
-                    understood = true;
-                    self.value(index, value);
-                }
+                None => reading = reading.or(Some((index, value))),
                 Some(scheme) => {
-                    if let Some(value) = after_scheme(value, scheme) {
-                        understood = true;
-                        self.value(index, value);
-                    }
+                    let after = after_scheme(value, scheme).map(|after| (index, after));
+                    reading = after.or(reading);
                 }
             }
         }
-        if read_here && !understood {
+        if let Some((index, value)) = reading {
+            self.value(index, value);
+        } else if read_here {
             if is_scheme(value) {
-                self.foreign = true
+                self.foreign = true;
             } else {
-                self.malformed = true
+                self.malformed = true;
             }
             self.several |= value.contains(&b',');
         }
