@@ -18,12 +18,14 @@
     reason = "a test that meets the unexpected should stop"
 )]
 
+mod any_bytes;
 mod credentials;
-mod credentials_everywhere;
+mod credentials_upstream;
 mod gate;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod hosts;
 mod identity_headers;
 mod paths;
+mod patterns;
 mod sources;

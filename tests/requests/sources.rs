@@ -194,7 +194,6 @@ fn ipa_05_the_edges_of_networks_hold_and_what_is_none_is_refused() {
         "10.0.0.1/8",
         "10.0.0.0/",
         "10.0.0",
-        "10.0.0.0/08",
         "::/129",
         "::ffff:10.0.0.0/104",
         "fe80::1%eth0/64",
