@@ -98,8 +98,7 @@ impl Places {
         for place in &self.0 {
             match place {
                 Place::Header { name, .. } if head.has(name) => edits.remove.push(name.clone()),
-                Place::Header { .. } => {}
-                Place::Query { .. } => {}
+                Place::Header { .. } | Place::Query { .. } => {}
             }
         }
         let parameters: BTreeSet<&str> = self
@@ -223,9 +222,9 @@ impl Reading {
         }
         if read_here && !understood {
             if is_scheme(value) {
-                self.foreign = true
+                self.foreign = true;
             } else {
-                self.malformed = true
+                self.malformed = true;
             }
             self.several |= value.contains(&b',');
         }
@@ -244,7 +243,7 @@ impl Reading {
                     self.found = Some(Credential {
                         value: value.to_vec(),
                         places: place,
-                    })
+                    });
                 }
                 Some(found) if found.value == value => found.places.0 |= place.0,
                 Some(_) => self.several = true,

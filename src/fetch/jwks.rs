@@ -108,13 +108,6 @@ impl IssuerKeys {
         &self.source.issuer
     }
 
-    /// The documents that can be asked for at the moment.
-    pub fn parts(&self) -> impl Iterator<Item = Part> + use<> {
-        let discovery = self.discovery.as_ref().map(|_| Part::Discovery);
-        let keys = self.keys.as_ref().map(|_| Part::Keys);
-        discovery.into_iter().chain(keys)
-    }
-
     pub fn location(&self, part: Part) -> Option<&Location> {
         match part {
             Part::Discovery => self.discovery.as_ref().map(|(location, _)| location),
@@ -253,7 +246,7 @@ mod tests {
     #[test]
     fn a_discovery_document_is_believed_only_about_its_own_issuer_and_places_that_may_be_called() {
         let mut clusters = Clusters::default();
-        clusters.add("keys.test".to_owned(), "keys".to_owned());
+        clusters.add("keys.test", "keys".to_owned());
         let read = |body: &str| read_discovery(body.as_bytes(), "https://idp.test", &clusters);
         let with_keys = |keys: &str| {
             read(&format!(

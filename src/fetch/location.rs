@@ -112,7 +112,7 @@ pub struct Clusters(HashMap<String, String>);
 
 impl Clusters {
     /// Says that a host (`login.example.com`, or with a port `login.example.com:8443`) is reached by that cluster.
-    pub fn add(&mut self, host: String, cluster: String) {
+    pub fn add(&mut self, host: &str, cluster: String) {
         self.0.insert(host.to_ascii_lowercase(), cluster);
     }
 
@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn a_host_is_reached_by_the_cluster_that_is_listed_for_it_or_by_its_own_name() {
         let mut clusters = Clusters::default();
-        clusters.add("Login.Example.com".to_owned(), "azure_ad".to_owned());
-        clusters.add("127.0.0.1:8443".to_owned(), "local".to_owned());
+        clusters.add("Login.Example.com", "azure_ad".to_owned());
+        clusters.add("127.0.0.1:8443", "local".to_owned());
         for (url, cluster, authority, path) in [
             (
                 "https://login.example.com/a/b?c=d",

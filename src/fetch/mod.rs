@@ -81,17 +81,21 @@ impl KeysOf for Fetcher {
 }
 
 impl Fetcher {
-    /// A fetcher for these sources. Sends nothing yet: Envoy runs a configuration on trial first, in a VM whose
-    /// callouts it drops.
+    /// A fetcher for these sources, with what the process has of them already. Sends nothing yet: Envoy runs a
+    /// configuration on trial first, in a VM whose callouts it drops.
     pub fn new(
         sources: impl IntoIterator<Item = KeySource>,
         clusters: Clusters,
         host: &mut impl Host,
     ) -> Self {
-        let sources: Vec<_> = sources.into_iter().map(IssuerKeys::new).collect();
-        for source in &sources {
-            for location in source.parts().filter_map(|part| source.location(part)) {
-                Shelf::of(location).prepare(host);
+        let mut sources: Vec<_> = sources.into_iter().map(IssuerKeys::new).collect();
+        for source in &mut sources {
+            for part in [Part::Discovery, Part::Keys] {
+                if let Some(location) = source.location(part) {
+                    let shared = Shelf::of(location);
+                    shared.prepare(host);
+                    take_over(source, part, &shared, &clusters, host);
+                }
             }
         }
         Self {
@@ -145,7 +149,7 @@ impl Fetcher {
             return true;
         }
         let now = host.now();
-        let shelf = Shelf::of(&location);
+        let shared = Shelf::of(&location);
         let taken = match answer {
             Some(answer) if answer.status == 200 => {
                 let fresh_for =
@@ -162,14 +166,14 @@ impl Fetcher {
                 let hurried_at = source
                     .schedule(part)
                     .and_then(|schedule| schedule.hurried_at());
-                shelf.publish(&SharedDocument::new(now, fresh_for, hurried_at, body), host);
+                shared.publish(&SharedDocument::new(now, fresh_for, hurried_at, body), host);
             }
             Err(error) => {
                 log::warn!(
                     "cannot have {location} for issuer {}: {error}",
                     source.issuer()
                 );
-                fail(source, part, &shelf, host);
+                fail(source, part, &shared, host);
             }
         }
         true
@@ -186,65 +190,73 @@ impl Fetcher {
         let Some(schedule) = source.schedule(part) else {
             return;
         };
-        let in_flight_here = self
-            .in_flight
-            .values()
-            .any(|sent| sent.source == index && sent.part == part && sent.location == location);
-        if in_flight_here || !schedule.is_due(now) {
+        if !schedule.is_due(now) {
             return;
         }
 
-        let shelf = Shelf::of(&location);
-        let ours = schedule.fetched_at();
-        if let Some(theirs) = shelf.newer(ours, host) {
-            let taken = accept(
-                source,
-                part,
-                &theirs.body,
-                theirs.fetched_at(),
-                theirs.fresh_for(),
-                &self.clusters,
-            );
-            if let (Ok(()), Some(schedule)) = (taken, source.schedule(part)) {
-                if let Some(at) = theirs.hurried_at() {
-                    schedule.hurried_elsewhere(at);
-                }
-                if !schedule.is_due(now) {
-                    return;
-                }
-            }
-        }
-
+        let shared = Shelf::of(&location);
+        take_over(source, part, &shared, &self.clusters, host);
         let Some(schedule) = source.schedule(part) else {
             return;
         };
-        match shelf.claim(host) {
+        if !schedule.is_due(now) {
+            return;
+        }
+        match shared.claim(host) {
             Turn::Theirs { until } => {
-                schedule.under_way(until.min(document::later(now, LOOK_AGAIN)))
+                schedule.under_way(until.min(document::later(now, LOOK_AGAIN)));
             }
             Turn::Failed { until } => schedule.failed_until(until),
             Turn::Ours { until } => {
                 schedule.under_way(until);
-                match host.dispatch(&location.callout(&self.clusters)) {
-                    Ok(id) => {
-                        self.in_flight.insert(
-                            id,
-                            InFlight {
-                                source: index,
-                                part,
-                                location,
-                            },
-                        );
-                    }
-                    Err(_) => {
-                        log::warn!(
-                            "cannot call for {location}: its cluster does not exist or has no usable endpoint"
-                        );
-                        fail(source, part, &shelf, host);
-                    }
+                // One that was never answered is given up with its lease.
+                self.in_flight
+                    .retain(|_, sent| sent.source != index || sent.part != part);
+                if let Ok(id) = host.dispatch(&location.callout(&self.clusters)) {
+                    self.in_flight.insert(
+                        id,
+                        InFlight {
+                            source: index,
+                            part,
+                            location,
+                        },
+                    );
+                } else {
+                    log::warn!(
+                        "cannot call for {location}: its cluster does not exist or has no usable endpoint"
+                    );
+                    fail(source, part, &shared, host);
                 }
             }
         }
+    }
+}
+
+/// Takes a newer document over from another worker, if there is one.
+fn take_over(
+    source: &mut IssuerKeys,
+    part: Part,
+    shared: &Shelf,
+    clusters: &Clusters,
+    host: &impl Host,
+) {
+    let ours = source
+        .schedule(part)
+        .and_then(|schedule| schedule.fetched_at());
+    let Some(theirs) = shared.newer(ours, host) else {
+        return;
+    };
+    let taken = accept(
+        source,
+        part,
+        &theirs.body,
+        theirs.fetched_at(),
+        theirs.fresh_for(),
+        clusters,
+    );
+    if let (Ok(()), Some(schedule), Some(at)) = (taken, source.schedule(part), theirs.hurried_at())
+    {
+        schedule.hurried_elsewhere(at);
     }
 }
 
@@ -289,7 +301,7 @@ fn max_age(cache_control: Option<&str>) -> Option<SignedDuration> {
                     .trim_matches('"')
                     .parse()
                     .ok()
-                    .map(SignedDuration::from_secs)
+                    .map(SignedDuration::from_secs);
             }
             _ => {}
         }

@@ -57,17 +57,11 @@ pub(super) struct Verdict {
 /// What the access log is told of a decision.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Record {
-    pub endpoint: Option<EndpointFacts>,
+    /// Its path pattern.
+    pub endpoint: Option<String>,
     pub tenant: Option<Identifier>,
     pub user: Option<Identifier>,
     pub client: Option<Identifier>,
-}
-
-/// What is said of an endpoint after the policy is out of sight.
-#[derive(Clone, Debug)]
-pub(super) struct EndpointFacts {
-    pub name: String,
-    pub path: String,
 }
 
 impl Worker {
@@ -170,10 +164,9 @@ impl Worker {
         let decision = self
             .policy
             .decide(&request, &mut self.fetcher, &mut self.cache, now);
-        let endpoint = decision.endpoint.map(|endpoint| EndpointFacts {
-            name: endpoint.name.clone(),
-            path: endpoint.path.as_str().to_owned(),
-        });
+        let endpoint = decision
+            .endpoint
+            .map(|endpoint| endpoint.path.as_str().to_owned());
         let (tenant, user, client) = match decision.identity {
             Some(identity) => (Some(identity.tenant), identity.user, identity.client),
             None => (None, None, None),
