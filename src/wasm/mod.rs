@@ -22,9 +22,11 @@ use root::Root;
 const WAKE_SOON: Duration = Duration::from_millis(1);
 
 #[cfg(feature = "filter")]
-proxy_wasm::main! {{
-    start();
-}}
+mod entry_point {
+    proxy_wasm::main! {{
+        super::start();
+    }}
+}
 
 /// What the module does when it is loaded.
 pub fn start() {
