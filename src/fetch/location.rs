@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use jiff::SignedDuration;
 use thiserror::Error;
 use url::Url;
 
 use crate::host::Callout;
-
-use super::document::TIMEOUT;
 
 /// Longer than any real address; a document that names its own successor could make it as long as it likes.
 const MAX_URL_BYTES: usize = 2048;
@@ -84,7 +83,7 @@ impl Location {
     }
 
     /// The request that fetches it.
-    pub fn callout(&self, clusters: &Clusters) -> Callout {
+    pub fn callout(&self, clusters: &Clusters, timeout: SignedDuration) -> Callout {
         let query = self
             .0
             .query()
@@ -95,7 +94,7 @@ impl Location {
             scheme: self.0.scheme().to_owned(),
             authority: self.authority().to_owned(),
             path: format!("{}{query}", self.0.path()),
-            timeout: TIMEOUT,
+            timeout: timeout.unsigned_abs(),
         }
     }
 }
@@ -198,7 +197,9 @@ mod tests {
                 "/keys",
             ),
         ] {
-            let callout = Location::parse(url).unwrap().callout(&clusters);
+            let callout = Location::parse(url)
+                .unwrap()
+                .callout(&clusters, SignedDuration::from_secs(5));
             assert_eq!(
                 (
                     callout.cluster.as_str(),

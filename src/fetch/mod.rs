@@ -14,10 +14,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::authorizer::jwt::KeySet;
 use crate::host::{Answer, CalloutId, Host};
+use crate::metrics::Metric;
 pub use document::Refresh;
-use document::{FRESH_BY_DEFAULT, State};
-use jwks::{DocumentError, IssuerKeys, Part};
-pub use jwks::{IssuerError, KeySource, discovery_location};
+use document::State;
+pub use document::Terms;
+use jwks::{DocumentError, IssuerKeys};
+pub use jwks::{IssuerError, KeySource, Part, discovery_location};
 pub use location::{Clusters, Location, LocationError};
 use shared::{SharedDocument, Shelf, Turn};
 
@@ -127,6 +129,26 @@ impl Fetcher {
             .min()
     }
 
+    /// Says how old the keys are.
+    pub fn measure(&mut self, host: &mut impl Host) {
+        let now = host.now();
+        for source in &mut self.sources {
+            let fetched_at = source
+                .schedule(Part::Keys)
+                .and_then(|schedule| schedule.fetched_at());
+            if let Some(fetched_at) = fetched_at {
+                let age =
+                    u64::try_from(now.duration_since(fetched_at).as_secs()).unwrap_or_default();
+                host.measure(
+                    Metric::KeysAge {
+                        issuer: source.issuer(),
+                    },
+                    age,
+                );
+            }
+        }
+    }
+
     /// Takes the answer to a callout in; `None` where it broke off. Whether it was one of ours.
     pub fn answered(
         &mut self,
@@ -152,11 +174,18 @@ impl Fetcher {
         let shared = Shelf::of(&location);
         let taken = match answer {
             Some(answer) if answer.status == 200 => {
-                let fresh_for =
-                    max_age(answer.cache_control.as_deref()).unwrap_or(FRESH_BY_DEFAULT);
-                accept(source, part, &answer.body, now, fresh_for, &self.clusters)
-                    .map(|()| (answer.body, fresh_for))
-                    .map_err(|error| error.to_string())
+                let fresh_for = max_age(answer.cache_control.as_deref());
+                accept(
+                    source,
+                    part,
+                    &answer.body,
+                    now,
+                    fresh_for,
+                    host.random(),
+                    &self.clusters,
+                )
+                .map(|()| (answer.body, fresh_for))
+                .map_err(|error| error.to_string())
             }
             Some(answer) => Err(format!("status {}", answer.status)),
             None => Err("the answer broke off, or was longer than is taken".to_owned()),
@@ -202,7 +231,8 @@ impl Fetcher {
         if !schedule.is_due(now) {
             return;
         }
-        match shared.claim(host) {
+        let (timeout, cause) = (schedule.terms().timeout, schedule.cause());
+        match shared.claim(timeout, host) {
             Turn::Theirs { until } => {
                 schedule.under_way(until.min(document::later(now, LOOK_AGAIN)));
             }
@@ -212,7 +242,12 @@ impl Fetcher {
                 // One that was never answered is given up with its lease.
                 self.in_flight
                     .retain(|_, sent| sent.source != index || sent.part != part);
-                if let Ok(id) = host.dispatch(&location.callout(&self.clusters)) {
+                host.count(Metric::Fetches {
+                    issuer: source.issuer(),
+                    document: part,
+                    cause,
+                });
+                if let Ok(id) = host.dispatch(&location.callout(&self.clusters, timeout)) {
                     self.in_flight.insert(
                         id,
                         InFlight {
@@ -238,7 +273,7 @@ fn take_over(
     part: Part,
     shared: &Shelf,
     clusters: &Clusters,
-    host: &impl Host,
+    host: &mut impl Host,
 ) {
     let ours = source
         .schedule(part)
@@ -252,6 +287,7 @@ fn take_over(
         &theirs.body,
         theirs.fetched_at(),
         theirs.fresh_for(),
+        host.random(),
         clusters,
     );
     if let (Ok(()), Some(schedule), Some(at)) = (taken, source.schedule(part), theirs.hurried_at())
@@ -266,10 +302,11 @@ fn accept(
     part: Part,
     body: &[u8],
     fetched_at: Timestamp,
-    fresh_for: SignedDuration,
+    fresh_for: Option<SignedDuration>,
+    random: u64,
     clusters: &Clusters,
 ) -> Result<(), DocumentError> {
-    for skipped in source.accept(part, body, fetched_at, fresh_for, clusters)? {
+    for skipped in source.accept(part, body, fetched_at, fresh_for, random, clusters)? {
         log::info!(
             "key {} of issuer {} is not used: {}",
             skipped.position,
@@ -282,6 +319,10 @@ fn accept(
 
 fn fail(source: &mut IssuerKeys, part: Part, shelf: &Shelf, host: &mut impl Host) {
     let (now, random) = (host.now(), host.random());
+    host.count(Metric::FetchFailures {
+        issuer: source.issuer(),
+        document: part,
+    });
     if let Some(schedule) = source.schedule(part) {
         let next = schedule.failed(now, random);
         shelf.publish_failure(next, host);

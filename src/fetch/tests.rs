@@ -23,6 +23,7 @@ impl Worker {
         let source = KeySource {
             issuer: ISSUER.to_owned(),
             jwks_uri,
+            terms: Terms::default(),
         };
         let fetcher = Fetcher::new([source], Clusters::default(), &mut host);
         Self { fetcher, host }
@@ -236,7 +237,12 @@ fn what_others_share_is_read_like_an_answer_from_outside() {
     let start = document::later(Timestamp::UNIX_EPOCH, SignedDuration::from_secs(100));
     let future = document::later(start, SignedDuration::from_hours(1));
     let document = |at, body: &str| {
-        SharedDocument::new(at, SignedDuration::MAX, None, body.as_bytes().to_vec())
+        SharedDocument::new(
+            at,
+            Some(SignedDuration::MAX),
+            None,
+            body.as_bytes().to_vec(),
+        )
     };
     for (name, shared, state) in [
         ("a good one", document(start, JWKS), "usable"),
@@ -289,6 +295,36 @@ fn an_unknown_key_id_asks_for_one_refresh_for_all_workers() {
         second.fetcher.refresh(KEYS, second.host.now()),
         Refresh::TooSoon
     );
+}
+
+#[test]
+fn fetches_are_counted_by_cause_and_failures_too() {
+    let mut worker = Worker::with_jwks_uri();
+    worker.tick();
+    worker.answer(status(500));
+    worker.after(1);
+    worker.answer(ok(JWKS));
+    let now = worker.host.now();
+    assert_eq!(worker.fetcher.refresh(KEYS, now), Refresh::Coming);
+    worker.tick();
+    worker.answer(ok(JWKS));
+    worker.after(600);
+    worker.fetcher.measure(&mut worker.host);
+    let counted = |name: &str| {
+        let name = format!("tenantgate.issuer.{ISSUER}.{name}");
+        worker.host.metrics.get(&name).copied()
+    };
+    assert_eq!(counted("document.keys.cause.first.fetches_total"), Some(2));
+    assert_eq!(
+        counted("document.keys.cause.unknown_key.fetches_total"),
+        Some(1)
+    );
+    assert_eq!(
+        counted("document.keys.cause.schedule.fetches_total"),
+        Some(1)
+    );
+    assert_eq!(counted("document.keys.fetch_failures_total"), Some(1));
+    assert_eq!(counted("keys_age_seconds"), Some(600));
 }
 
 #[test]
