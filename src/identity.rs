@@ -2,8 +2,6 @@
 //!
 //! Only what was verified gets in here, and only what can stand in a header field as it is gets out.
 
-use std::collections::HashSet;
-
 use http::HeaderName;
 use thiserror::Error;
 
@@ -65,8 +63,8 @@ pub struct IdentityHeaders {
     user: Option<String>,
     client: Option<String>,
     endpoint: Option<String>,
-    /// The names in the form of [`canonical`].
-    managed: HashSet<String>,
+    /// The names in the form of [`canonical`]. A few, so that comparing is quicker than hashing.
+    managed: Vec<String>,
 }
 
 /// Which part of the identity a header carries.
@@ -123,7 +121,7 @@ impl Default for IdentityHeaders {
     fn default() -> Self {
         let tenant = "x-tenant-id".to_owned();
         Self {
-            managed: HashSet::from([tenant.clone()]),
+            managed: vec![tenant.clone()],
             tenant,
             user: None,
             client: None,
@@ -145,11 +143,13 @@ impl IdentityHeaders {
             return Err(HeaderNameError::Reserved(name));
         }
         if part == Part::Tenant {
-            self.managed.remove(&canonical(&self.tenant));
+            let old = canonical(&self.tenant);
+            self.managed.retain(|managed| *managed != old);
         }
-        if !self.managed.insert(canonical(&name)) {
+        if self.covers(&name) {
             return Err(HeaderNameError::Taken(name));
         }
+        self.managed.push(canonical(&name));
         match part {
             Part::Tenant => self.tenant = name,
             Part::User => self.user = Some(name),
@@ -175,7 +175,9 @@ impl IdentityHeaders {
     /// Whether a field of that name would be taken for one of these headers by someone behind us. Many servers fold
     /// `_` and `.` to `-`.
     pub fn covers(&self, field: &str) -> bool {
-        self.managed.contains(field) || self.managed.contains(&canonical(field))
+        self.managed
+            .iter()
+            .any(|managed| looks_like(field, managed))
     }
 
     /// Takes off what a client sent under these names.
@@ -210,10 +212,28 @@ impl IdentityHeaders {
 
 /// The spelling that all look-alikes of a name share.
 fn canonical(name: &str) -> String {
-    name.to_ascii_lowercase()
-        .replace(['_', '.'], "-")
-        .trim_end_matches('-')
-        .to_owned()
+    name.trim_end_matches(is_hyphen)
+        .chars()
+        .map(canonical_char)
+        .collect()
+}
+
+/// Whether the name has that [`canonical`] spelling. Asked of every field of every request.
+fn looks_like(name: &str, canonical: &str) -> bool {
+    let name = name.trim_end_matches(is_hyphen);
+    name.len() == canonical.len() && name.chars().map(canonical_char).eq(canonical.chars())
+}
+
+fn canonical_char(c: char) -> char {
+    if is_hyphen(c) {
+        '-'
+    } else {
+        c.to_ascii_lowercase()
+    }
+}
+
+fn is_hyphen(c: char) -> bool {
+    matches!(c, '-' | '_' | '.')
 }
 
 #[cfg(test)]
