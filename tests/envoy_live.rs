@@ -186,9 +186,7 @@ fn every_mistake_of_a_bad_configuration_is_named_in_envoys_log() {
 fn requests_that_wait_for_keys_when_an_edit_comes_are_judged_by_the_configuration_they_came_under()
 {
     let (issuer, upstream) = (Issuer::start(), Upstream::start());
-    issuer.jwks_mood(harness::issuer::Mood::Slow(std::time::Duration::from_secs(
-        3,
-    )));
+    issuer.jwks_mood(Mood::Slow(Duration::from_secs(3)));
     let setup = Setup::with(configuration(0, &issuer))
         .model(upstream.address())
         .cluster("issuer", issuer.address())
