@@ -208,6 +208,14 @@ impl Fetcher {
         true
     }
 
+    /// Gives up what is under way, because its answers will not come any more: others need not wait for the end of a
+    /// lease.
+    pub fn abandon(&mut self, host: &mut impl Host) {
+        for (_, sent) in self.in_flight.drain() {
+            Shelf::of(&sent.location).release(host);
+        }
+    }
+
     fn drive_part(&mut self, index: usize, part: Part, host: &mut impl Host) {
         let now = host.now();
         let Some(source) = self.sources.get_mut(index) else {

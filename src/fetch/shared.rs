@@ -120,6 +120,11 @@ impl Shelf {
     /// Shares a document and ends the lease.
     pub fn publish(&self, document: &SharedDocument, host: &mut impl Host) {
         let _ = host.share(&self.document, &document.encode_to_vec(), None);
+        self.release(host);
+    }
+
+    /// Ends the lease without a document: somebody else may fetch at once.
+    pub fn release(&self, host: &mut impl Host) {
         let _ = host.share(&self.lease, &Lease::default().encode_to_vec(), None);
     }
 

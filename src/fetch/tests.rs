@@ -203,6 +203,22 @@ fn a_worker_that_dies_while_it_fetches_is_replaced() {
 }
 
 #[test]
+fn a_worker_that_ends_while_it_fetches_leaves_the_fetch_to_others() {
+    let mut first = Worker::with_jwks_uri();
+    let mut second = first.sibling();
+    first.tick();
+    second.tick();
+    assert_eq!((first.sent().len(), second.sent().len()), (1, 0));
+    first.fetcher.abandon(&mut first.host);
+    // As soon as it looks again.
+    second.host.advance(Duration::from_millis(25));
+    second.tick();
+    assert_eq!(second.sent().len(), 1);
+    second.answer(ok(JWKS));
+    assert_eq!(second.state(), "usable");
+}
+
+#[test]
 fn a_callout_that_is_never_answered_is_given_up() {
     let mut worker = Worker::with_jwks_uri();
     worker.tick();

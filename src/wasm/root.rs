@@ -76,6 +76,14 @@ impl Context for Root {
         worker.borrow_mut().answered(CalloutId(token), answer);
         self.wake(worker);
     }
+
+    /// Another configuration took over and the last stream of this one is gone. Envoy drops our callouts.
+    fn on_done(&mut self) -> bool {
+        if let Some(worker) = &self.worker {
+            worker.borrow_mut().ends();
+        }
+        true
+    }
 }
 
 impl RootContext for Root {

@@ -109,6 +109,11 @@ impl Worker {
         self.fetcher.drive(&mut self.envoy);
     }
 
+    /// No more callouts are answered.
+    pub fn ends(&mut self) {
+        self.fetcher.abandon(&mut self.envoy);
+    }
+
     /// Takes the answer to a callout in, and goes on with what it made possible.
     pub fn answered(&mut self, id: CalloutId, answer: Option<Answer>) {
         if self.fetcher.answered(id, answer, &mut self.envoy) {

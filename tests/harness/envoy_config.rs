@@ -174,7 +174,7 @@ impl Setup {
             .clusters
             .iter()
             .map(|(name, address)| cluster(name, *address, self.listener.trailers));
-        let listener = |name: &str, filter: Value| {
+        let listener = |name: &str, filter: &Value| {
             json!({
                 "name": name,
                 "address": socket("127.0.0.1", 0),
@@ -184,11 +184,8 @@ impl Setup {
                 }] }],
             })
         };
-        let ours = [listener(GATE, self.filter_in_its_carrier(folder))].into_iter();
-        let beside = self
-            .beside
-            .iter()
-            .map(|other| listener(BESIDE, other.clone()));
+        let ours = [listener(GATE, &self.filter_in_its_carrier(folder))].into_iter();
+        let beside = self.beside.iter().map(|other| listener(BESIDE, other));
         json!({
             "node": { "id": "test", "cluster": "test" },
             "admin": { "address": socket("127.0.0.1", 0) },
@@ -214,7 +211,7 @@ impl Setup {
         }
     }
 
-    fn connection_manager(&self, folder: &Path, filter: Value) -> Value {
+    fn connection_manager(&self, folder: &Path, filter: &Value) -> Value {
         let listener = self.listener;
         json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
