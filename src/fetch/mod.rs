@@ -61,6 +61,8 @@ struct InFlight {
     part: Part,
     /// Where it went. The document may have moved meanwhile.
     location: Location,
+    /// The age of what it brings counts from here: it cannot be newer, however long it takes.
+    sent_at: Timestamp,
 }
 
 impl KeysOf for Fetcher {
@@ -160,6 +162,7 @@ impl Fetcher {
             source: index,
             part,
             location,
+            sent_at,
         }) = self.in_flight.remove(&id)
         else {
             return false;
@@ -170,7 +173,7 @@ impl Fetcher {
         if source.location(part) != Some(&location) {
             return true;
         }
-        let now = host.now();
+        let fetched_at = sent_at.min(host.now());
         let shared = Shelf::of(&location);
         let taken = match answer {
             Some(answer) if answer.status == 200 => {
@@ -179,7 +182,7 @@ impl Fetcher {
                     source,
                     part,
                     &answer.body,
-                    now,
+                    fetched_at,
                     fresh_for,
                     host.random(),
                     &self.clusters,
@@ -195,7 +198,10 @@ impl Fetcher {
                 let hurried_at = source
                     .schedule(part)
                     .and_then(|schedule| schedule.hurried_at());
-                shared.publish(&SharedDocument::new(now, fresh_for, hurried_at, body), host);
+                let document = SharedDocument::new(fetched_at, fresh_for, hurried_at, body);
+                shared.publish(&document, host);
+                // Somebody may have asked later and been answered sooner.
+                take_over(source, part, &shared, &self.clusters, host);
             }
             Err(error) => {
                 log::warn!(
@@ -231,8 +237,8 @@ impl Fetcher {
         if !schedule.is_due(now) {
             return;
         }
-        let (timeout, cause) = (schedule.terms().timeout, schedule.cause());
-        match shared.claim(timeout, host) {
+        let (terms, cause) = (*schedule.terms(), schedule.cause());
+        match shared.claim(terms.lease(), host) {
             Turn::Theirs { until } => {
                 schedule.under_way(until.min(document::later(now, LOOK_AGAIN)));
             }
@@ -247,13 +253,14 @@ impl Fetcher {
                     document: part,
                     cause,
                 });
-                if let Ok(id) = host.dispatch(&location.callout(&self.clusters, timeout)) {
+                if let Ok(id) = host.dispatch(&location.callout(&self.clusters, terms.timeout)) {
                     self.in_flight.insert(
                         id,
                         InFlight {
                             source: index,
                             part,
                             location,
+                            sent_at: now,
                         },
                     );
                 } else {
