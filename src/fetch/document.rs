@@ -298,6 +298,10 @@ impl Schedule {
             }
             (_, None) => {}
         }
+        // Another request was granted it a moment ago, or it was time anyway.
+        if self.is_due(now) {
+            return Refresh::Coming;
+        }
         // One from the future is from before the clock was set back, or somebody's invention.
         if self
             .hurried_at
@@ -456,6 +460,16 @@ mod tests {
             document.schedule.hurry(at(41)),
             Refresh::Unavailable { .. }
         ));
+    }
+
+    #[test]
+    fn a_refresh_that_was_granted_is_coming_for_all_who_ask_before_it_begins() {
+        let mut document = fetched(0);
+        assert_eq!(document.schedule.hurry(at(30)), Refresh::Coming);
+        assert_eq!(document.schedule.hurry(at(30)), Refresh::Coming);
+        document.schedule.under_way(at(36));
+        document.succeeded("two", at(31), None, 0);
+        assert_eq!(document.schedule.hurry(at(31)), Refresh::TooSoon);
     }
 
     #[test]
