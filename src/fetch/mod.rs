@@ -63,6 +63,8 @@ struct InFlight {
     location: Location,
     /// The age of what it brings counts from here: it cannot be newer, however long it takes.
     sent_at: Timestamp,
+    /// When others stop waiting for it.
+    until: Timestamp,
 }
 
 impl KeysOf for Fetcher {
@@ -163,6 +165,7 @@ impl Fetcher {
             part,
             location,
             sent_at,
+            until: _,
         }) = self.in_flight.remove(&id)
         else {
             return false;
@@ -214,6 +217,13 @@ impl Fetcher {
         true
     }
 
+    /// Gives up what is under way, so that no other worker waits for an answer that will not come.
+    pub fn abandon(&mut self, host: &mut impl Host) {
+        for (_, sent) in self.in_flight.drain() {
+            Shelf::of(&sent.location).release(sent.until, host);
+        }
+    }
+
     fn drive_part(&mut self, index: usize, part: Part, host: &mut impl Host) {
         let now = host.now();
         let Some(source) = self.sources.get_mut(index) else {
@@ -261,6 +271,7 @@ impl Fetcher {
                             part,
                             location,
                             sent_at: now,
+                            until,
                         },
                     );
                 } else {

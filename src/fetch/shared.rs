@@ -130,6 +130,20 @@ impl Shelf {
         let _ = host.share(&self.lease, &Lease::default().encode_to_vec(), None);
     }
 
+    /// Ends the lease until then, if nobody else has it by now: whoever had it will not fetch.
+    pub fn release(&self, until: Timestamp, host: &mut impl Host) {
+        let Some(seen) = host.shared(&self.lease) else {
+            return;
+        };
+        let ours = Lease {
+            until_ms: until.as_millisecond(),
+            failed: false,
+        };
+        if Lease::decode(seen.bytes.as_slice()).is_ok_and(|lease| lease == ours) {
+            let _ = host.share(&self.lease, &Lease::default().encode_to_vec(), Some(&seen));
+        }
+    }
+
     /// Shares a failure, so that the pause after it is everybody's.
     pub fn publish_failure(&self, next: Timestamp, host: &mut impl Host) {
         let lease = Lease {

@@ -218,6 +218,21 @@ fn a_callout_that_is_never_answered_is_given_up() {
     assert_eq!(worker.state(), "usable");
 }
 
+#[test]
+fn a_worker_that_gives_up_leaves_the_fetch_to_others_at_once() {
+    let mut first = Worker::with_jwks_uri();
+    let mut second = first.sibling();
+    first.tick();
+    first.fetcher.abandon(&mut first.host);
+    second.tick();
+    assert_eq!(second.sent().len(), 1);
+    // What has become another's by now is not touched.
+    first.fetcher.abandon(&mut first.host);
+    let mut third = second.sibling();
+    third.tick();
+    assert_eq!(third.sent().len(), 0);
+}
+
 /// KEY-23 of the attack catalogue.
 #[test]
 fn an_answer_that_was_asked_for_earlier_does_not_replace_a_later_ones() {

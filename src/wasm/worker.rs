@@ -128,6 +128,11 @@ impl Worker {
             .count(Metric::TokenCacheLookups { hit: false }, lookups.misses);
     }
 
+    /// The root context ends, and its callouts with it.
+    pub fn abandon(&mut self) {
+        self.fetcher.abandon(&mut self.envoy);
+    }
+
     /// Which streams wait.
     pub fn waiting(&self) -> BTreeSet<u32> {
         self.waiting.keys().copied().collect()
