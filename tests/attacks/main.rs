@@ -15,6 +15,7 @@
 //! | [`waiting`] | KEY-16 18 19 25: requests that wait for keys |
 //! | [`shared`] | KEY-22 23: what workers tell each other |
 //! | [`discovery`] | DIS-01 to 06 |
+//! | [`walk`] | all of it in random order |
 //!
 //! Not here, and why:
 //!
@@ -45,6 +46,7 @@ mod remembered;
 mod shared;
 mod tokens;
 mod waiting;
+mod walk;
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
