@@ -187,9 +187,10 @@ struct Reading {
 }
 
 impl Reading {
+    /// A field has one reading: after a scheme that some place names, or as a whole where a place names none.
     fn header(&mut self, places: &[Place], name: &str, value: &[u8]) {
-        let mut understood = false;
         let mut read_here = false;
+        let mut reading = None;
         for (index, place) in places.iter().enumerate() {
             let Place::Header {
                 name: field,
@@ -208,19 +209,16 @@ impl Reading {
             self.several |= already;
             self.seen = self.seen.with(index).unwrap_or(self.seen);
             match scheme {
-                None => {
-                    understood = true;
-                    self.value(index, value);
-                }
+                None => reading = reading.or(Some((index, value))),
                 Some(scheme) => {
-                    if let Some(value) = after_scheme(value, scheme) {
-                        understood = true;
-                        self.value(index, value);
-                    }
+                    let after = after_scheme(value, scheme).map(|after| (index, after));
+                    reading = after.or(reading);
                 }
             }
         }
-        if read_here && !understood {
+        if let Some((index, value)) = reading {
+            self.value(index, value);
+        } else if read_here {
             if is_scheme(value) {
                 self.foreign = true;
             } else {
@@ -262,13 +260,17 @@ impl Reading {
     }
 }
 
-/// What follows the scheme and at least one space (RFC 9110 section 11.4; the scheme is case-insensitive).
+/// What follows the scheme and at least one space (RFC 9110 section 11.4: `1*SP`, so no tab; the scheme is
+/// case-insensitive).
 fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
-    let (name, rest) = value.split_at_checked(scheme.len())?;
+    let (name, mut rest) = value.split_at_checked(scheme.len())?;
     if !name.eq_ignore_ascii_case(scheme.as_bytes()) || !matches!(rest.first(), None | Some(b' ')) {
         return None;
     }
-    Some(rest.trim_ascii_start())
+    while let Some(after) = rest.strip_prefix(b" ") {
+        rest = after;
+    }
+    Some(rest)
 }
 
 /// Whether the value begins with a scheme: a token (RFC 9110 section 5.6.2) that ends here or before a space.

@@ -52,4 +52,4 @@ pub mod request;
 pub mod secret;
 pub mod source;
 #[cfg(target_arch = "wasm32")]
-mod wasm;
+pub mod wasm;

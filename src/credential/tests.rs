@@ -57,6 +57,7 @@ fn an_authorization_that_is_no_bearer_token_is_told_apart() {
         ("Bearer", "malformed"),
         ("Bearer ", "malformed"),
         ("Bearer\tk", "malformed"),
+        ("Bearer \tk", "malformed"),
         ("Bearer=k", "malformed"),
         ("Bearer k k", "malformed"),
         ("Bearer k\u{e9}", "malformed"),
@@ -143,6 +144,37 @@ fn the_operator_may_name_other_places() {
         panic!("one credential")
     };
     assert!(credential.places().meets(key) && !credential.places().meets(token));
+}
+
+#[test]
+fn a_field_that_is_read_with_and_without_a_scheme_holds_one_credential() {
+    let authorization = |scheme: Option<&str>| Place::Header {
+        name: "authorization".to_owned(),
+        scheme: scheme.map(str::to_owned),
+    };
+    for whole_first in [true, false] {
+        let mut places = Places::default();
+        let (first, second) = if whole_first {
+            (None, Some("bearer"))
+        } else {
+            (Some("bearer"), None)
+        };
+        places.add(vec![authorization(first)]).unwrap();
+        places.add(vec![authorization(second)]).unwrap();
+        for (value, expected) in [
+            ("Bearer k", "=k"),
+            ("k", "=k"),
+            ("Bearer", "malformed"),
+            ("Basic k", "malformed"),
+            ("k,k", "several"),
+            ("Bearer k,Bearer k", "several"),
+        ] {
+            let fields = [("authorization", value)];
+            assert_eq!(read(&places, &fields), expected, "{value}, {first:?} first");
+            let twice = [("authorization", value), ("authorization", value)];
+            assert_eq!(read(&places, &twice), "several", "{value} twice");
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ const MAX_HOST_BYTES: usize = 255;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ambiguous;
 
-/// A host as it is compared: lower case, without port and final dot (RFC 9110 section 4.2.3).
+/// A host as it is compared: lower case, without port and final dot (RFC 9110 section 4.2.3), an IPv6 address in its
+/// one canonical spelling (RFC 5952).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host(String);
 
@@ -32,11 +33,7 @@ impl Host {
             _ => authority,
         };
         let host = host.strip_suffix('.').unwrap_or(host);
-        if is_name(host) || is_ip_literal(host) {
-            Ok(Self(host.to_ascii_lowercase()))
-        } else {
-            Err(Ambiguous)
-        }
+        canonical(host).map(Self).ok_or(Ambiguous)
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -85,8 +82,10 @@ impl HostPattern {
             Some(suffix) if suffix.strip_prefix('.').is_some_and(is_name) => {
                 Ok(Self::Suffix(suffix.to_owned()))
             }
-            None if is_name(lower) || is_ip_literal(lower) => Ok(Self::Exact(lower.to_owned())),
-            _ => Err(HostPatternError(text.to_owned())),
+            None => canonical(lower)
+                .map(Self::Exact)
+                .ok_or_else(|| HostPatternError(text.to_owned())),
+            Some(_) => Err(HostPatternError(text.to_owned())),
         }
     }
 }
@@ -106,10 +105,14 @@ fn is_name(host: &str) -> bool {
         })
 }
 
-fn is_ip_literal(host: &str) -> bool {
-    host.strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok())
+/// The form that all spellings of a host share; `None` for what is neither a name nor an address.
+fn canonical(host: &str) -> Option<String> {
+    if is_name(host) {
+        return Some(host.to_ascii_lowercase());
+    }
+    let address = host.strip_prefix('[')?.strip_suffix(']')?;
+    let address: std::net::Ipv6Addr = address.parse().ok()?;
+    Some(format!("[{address}]"))
 }
 
 #[cfg(test)]
@@ -133,7 +136,20 @@ mod tests {
                 "{authority}"
             );
         }
-        assert_eq!(Host::parse(Some(b"[::1]:8080")), Ok(Host("[::1]".into())));
+        for authority in ["[::1]:8080", "[0:0::1]", "[0000:0:0:0:0:0:0:1]:"] {
+            assert_eq!(
+                Host::parse(Some(authority.as_bytes())),
+                Ok(Host("[::1]".into())),
+                "{authority}"
+            );
+        }
+        for pattern in ["[::1]", "[0:0::1]", "[0000:0:0:0:0:0:0:1]"] {
+            assert_eq!(
+                HostPattern::parse(pattern),
+                Ok(HostPattern::Exact("[::1]".into())),
+                "{pattern}"
+            );
+        }
         assert_eq!(
             Host::parse(Some(b"127.0.0.1:8080")),
             Ok(Host("127.0.0.1".into()))

@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 /// What the operator may decide about the life of a document. The defaults are safe for an issuer of any size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Terms {
-    /// How long a document counts as fresh when its server does not say (`Cache-Control: max-age`).
-    pub fresh_for: SignedDuration,
+    /// How long a document counts as fresh. Where the operator does not say, its server does (`Cache-Control:
+    /// max-age`, within bounds), and where that does not either, [`Terms::FRESH_FOR`].
+    pub refresh: Option<SignedDuration>,
     /// How long the last good document serves while no newer one can be had.
     pub max_stale: SignedDuration,
     /// How often a request can cause a refresh ahead of time, by a key id that is not in the set.
@@ -38,7 +39,7 @@ impl Terms {
 impl Default for Terms {
     fn default() -> Self {
         Self {
-            fresh_for: Self::FRESH_FOR,
+            refresh: None,
             max_stale: Self::MAX_STALE,
             cooldown: Self::COOLDOWN,
             timeout: Self::TIMEOUT,
@@ -253,10 +254,10 @@ impl Schedule {
     }
 
     fn succeeded(&mut self, fetched_at: Timestamp, fresh_for: Option<SignedDuration>, random: u64) {
-        let fresh_for = match fresh_for {
-            Some(said) => said.clamp(FRESH_AT_LEAST, FRESH_AT_MOST),
-            None => self.terms.fresh_for,
-        };
+        let said = fresh_for.map(|said| said.clamp(FRESH_AT_LEAST, FRESH_AT_MOST));
+        let fresh_for = self.terms.refresh.or(said).unwrap_or(Terms::FRESH_FOR);
+        // What may not serve for longer has to be had anew by then.
+        let fresh_for = fresh_for.min(self.terms.max_stale);
         // Between eight and nine tenths of the way.
         let tenth = fresh_for / 10;
         let early = tenth.saturating_mul(8).saturating_add(part(tenth, random));
@@ -397,6 +398,25 @@ mod tests {
                 assert!(!document.schedule.is_due(at(due - 1)), "{said:?}");
                 assert!(document.schedule.is_due(at(due)), "{said:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_operators_word_on_freshness_comes_before_the_servers() {
+        let second = SignedDuration::from_secs;
+        for (refresh, max_stale, said, heard) in [
+            (Some(second(20)), Terms::MAX_STALE, Some(second(3600)), 20),
+            (Some(second(20)), Terms::MAX_STALE, None, 20),
+            (None, second(60), Some(second(3600)), 60),
+        ] {
+            let mut document = Document::new(Terms {
+                refresh,
+                max_stale,
+                ..Terms::default()
+            });
+            document.succeeded((), START, said, 0);
+            assert!(!document.schedule.is_due(at(heard * 8 / 10 - 1)));
+            assert!(document.schedule.is_due(at(heard * 8 / 10)));
         }
     }
 

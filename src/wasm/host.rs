@@ -89,7 +89,10 @@ pub(super) fn set_filter_state(name: &str, value: &str) {
 }
 
 /// The `verify_signature` foreign function: BoringSSL, fifteen times as fast as Rust in wasm.
-pub(super) fn verify_signature(request: &[u8]) -> Result<Option<Vec<u8>>, HostCryptoError> {
+///
+/// # Errors
+/// Where there is no such function, and where it does not like what it was given.
+pub fn verify_signature(request: &[u8]) -> Result<Option<Vec<u8>>, HostCryptoError> {
     hostcalls::call_foreign_function("verify_signature", Some(request)).map_err(|status| {
         match status {
             Status::NotFound => HostCryptoError::Missing,

@@ -1,12 +1,12 @@
 //! Issuers and their tokens.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use super::Workshop;
+use super::terms::{Written, duration};
 use crate::authorizer::Oidc;
 use crate::authorizer::claim::{ClaimPath, RequiredClaims, Requirement, Scalar};
 use crate::authorizer::jwt::{Algorithm, TokenRules};
@@ -14,7 +14,7 @@ use crate::config::field::Field;
 use crate::config::problem::Place;
 use crate::config::raw;
 use crate::credential::PlaceSet;
-use crate::fetch::{KeySource, Location, Terms, discovery_location};
+use crate::fetch::{KeySource, Location, discovery_location};
 
 /// What most providers sign with, and what `OpenID` Connect Core section 2 makes the default.
 const ALGORITHMS: [Algorithm; 1] = [Algorithm::RS256];
@@ -42,6 +42,14 @@ impl Workshop<'_> {
         let user_claim = claim(raw.user_claim, USER_CLAIM, &here.member("user_claim"));
         let clock_skew = here.member("clock_skew").parse(raw.clock_skew, clock_skew);
 
+        let written = Written {
+            refresh: raw.refresh,
+            max_stale: raw.max_stale,
+            refresh_cooldown: raw.refresh_cooldown,
+            fetch_timeout: raw.fetch_timeout,
+        };
+        let terms = written.terms(here);
+
         let issuer = issuer?;
         Some(Oidc {
             id: self.authorizer_id(),
@@ -49,7 +57,7 @@ impl Workshop<'_> {
             keys: self.key_source(KeySource {
                 issuer: issuer.clone(),
                 jwks_uri,
-                terms: Terms::default(),
+                terms,
             }),
             rules: TokenRules {
                 issuer,
@@ -153,10 +161,8 @@ fn claim(raw: Field<String>, default: &str, here: &Place<'_>) -> Option<ClaimPat
     }
 }
 
-fn clock_skew(raw::DurationText(text): raw::DurationText) -> Result<Duration, impl Display> {
-    let duration: SignedDuration = text
-        .parse()
-        .map_err(|_| "must be a duration with its unit, such as `60s`, `1m` or `500ms`")?;
+fn clock_skew(text: raw::DurationText) -> Result<Duration, &'static str> {
+    let duration = duration(&text)?;
     if duration > MAX_CLOCK_SKEW {
         return Err("must be at most 300s: tokens would be taken long after they have expired");
     }

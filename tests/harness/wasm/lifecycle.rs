@@ -32,7 +32,10 @@ impl Worker {
                 }
                 Stage::RequestHeaders => self.forward(id),
                 Stage::RequestBody => self.run_request_body(id),
-                Stage::RequestTrailers => stream.stage = Stage::Sent,
+                Stage::RequestTrailers => {
+                    stream.stage = Stage::Sent;
+                    self.pass_request_trailers(id);
+                }
                 _ => return,
             }
         }
@@ -88,6 +91,18 @@ impl Worker {
         }
     }
 
+    /// As the filter left them.
+    fn pass_request_trailers(&mut self, id: u32) {
+        let state = self.vm.state();
+        let Some(stream) = state.streams.get(&id) else {
+            return;
+        };
+        let mut world = state.process.world();
+        if let Some(hit) = stream.hit.and_then(|place| world.upstream.get_mut(place)) {
+            hit.trailers = stream.request_trailers.clone();
+        }
+    }
+
     /// The request headers leave for the upstream, unless Envoy cannot send or route them.
     fn forward(&mut self, id: u32) {
         let state = self.vm.state();
@@ -106,11 +121,10 @@ impl Worker {
         {
             return self.refuse(id, 404, "route_not_found");
         }
-        let trailers = stream.request_trailers.clone();
         let hit = Hit {
             headers,
             body: Vec::new(),
-            trailers,
+            trailers: Headers::default(),
             timeout: std::time::Duration::ZERO,
             worker,
         };
