@@ -204,23 +204,22 @@ impl Schedule {
         }
     }
 
-    /// When an attempt should next be started (now or in the past: at once), or one under way be given up.
-    pub fn next_event(&self) -> Timestamp {
-        match (self.attempt, &self.good) {
-            (Attempt::UnderWay { until }, _) => until,
-            (Attempt::NotBefore(start), None) => start,
-            (Attempt::NotBefore(start), Some(good)) => start.max(good.refresh_at),
-        }
+    /// When an attempt should next be started (now: at once), or one under way be given up.
+    pub fn next_event(&self, now: Timestamp) -> Timestamp {
+        let pending = self.attempt.pending(now, self.terms);
+        pending.max(self.fresh_until(now)).unwrap_or(now)
     }
 
     /// Whether an attempt should be started.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        // A clock that was set back must not keep a document for longer than it ran forward.
-        let fresh = self
-            .good
-            .as_ref()
-            .is_some_and(|good| good.fetched_at <= now && now < good.refresh_at);
-        !fresh && self.attempt.pending(now, self.terms).is_none()
+        self.next_event(now) <= now
+    }
+
+    /// When a refresh is due, if that is still to come. A clock that was set back must not keep a document for longer
+    /// than it ran forward.
+    fn fresh_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let good = self.good.as_ref()?;
+        (good.fetched_at <= now && now < good.refresh_at).then_some(good.refresh_at)
     }
 
     /// When the last good document was fetched.
@@ -501,6 +500,15 @@ mod tests {
         document.schedule.failed(at(hour), 0);
         assert_eq!(document.state(at(0)), State::Coming, "a pause");
         assert!(document.schedule.is_due(at(0)), "a pause");
+        let mut document = fetched(hour);
+        assert!(document.schedule.is_due(at(0)));
+        document.schedule.under_way(at(6));
+        assert_eq!(document.schedule.next_event(at(0)), at(6));
+        let next = document.schedule.next_event(at(hour));
+        assert!(
+            next > at(hour),
+            "forward again, nothing is due, and nobody wakes for it"
+        );
         let mut document = fetched(0);
         assert_eq!(document.schedule.hurry(at(30)), Refresh::Coming);
         document.succeeded("two", at(31), None, 0);

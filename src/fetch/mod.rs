@@ -122,12 +122,16 @@ impl Fetcher {
     }
 
     /// When [`drive`](Self::drive) has something to do next.
-    pub fn next_event(&mut self) -> Option<Timestamp> {
+    pub fn next_event(&mut self, now: Timestamp) -> Option<Timestamp> {
         let parts = [Part::Discovery, Part::Keys];
         self.sources
             .iter_mut()
             .flat_map(|source| {
-                parts.map(|part| source.schedule(part).map(|schedule| schedule.next_event()))
+                parts.map(|part| {
+                    source
+                        .schedule(part)
+                        .map(|schedule| schedule.next_event(now))
+                })
             })
             .flatten()
             .min()

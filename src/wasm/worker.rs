@@ -154,9 +154,9 @@ impl Worker {
     }
 
     /// When there is something to do next.
-    pub fn next_event(&mut self) -> Option<Timestamp> {
+    pub fn next_event(&mut self, now: Timestamp) -> Option<Timestamp> {
         let deadlines = self.waiting.values().map(|waiting| waiting.deadline).min();
-        [self.fetcher.next_event(), deadlines]
+        [self.fetcher.next_event(now), deadlines]
             .into_iter()
             .flatten()
             .min()
