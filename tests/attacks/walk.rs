@@ -171,7 +171,10 @@ impl Walk {
             Who::Rotated => good.key(Key::R2),
             Who::Forged => good.signed_by(Key::R2),
             Who::Stranger => good.header("kid", format!("kid-{}", self.known.len())),
-            Who::Expired => good.claim("exp", now - 61).claim("iat", now - 361),
+            // Long enough ago that no step of the clock brings it back.
+            Who::Expired => good
+                .claim("exp", now - 1_000_000)
+                .claim("iat", now - 1_000_300),
         };
         let request = match who {
             Who::Key => post("/v1/keyed").bearer(API_KEY),
