@@ -221,7 +221,8 @@ impl Fetcher {
         true
     }
 
-    /// Gives up what is under way, so that no other worker waits for an answer that will not come.
+    /// Gives up what is under way, because its answers will not come any more: others need not wait for the end of a
+    /// lease.
     pub fn abandon(&mut self, host: &mut impl Host) {
         for (_, sent) in self.in_flight.drain() {
             Shelf::of(&sent.location).release(sent.until, host);

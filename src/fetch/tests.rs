@@ -203,6 +203,22 @@ fn a_worker_that_dies_while_it_fetches_is_replaced() {
 }
 
 #[test]
+fn a_worker_that_ends_while_it_fetches_leaves_the_fetch_to_others() {
+    let mut first = Worker::with_jwks_uri();
+    let mut second = first.sibling();
+    first.tick();
+    second.tick();
+    assert_eq!((first.sent().len(), second.sent().len()), (1, 0));
+    first.fetcher.abandon(&mut first.host);
+    // As soon as it looks again.
+    second.host.advance(Duration::from_millis(25));
+    second.tick();
+    assert_eq!(second.sent().len(), 1);
+    second.answer(ok(JWKS));
+    assert_eq!(second.state(), "usable");
+}
+
+#[test]
 fn a_callout_that_is_never_answered_is_given_up() {
     let mut worker = Worker::with_jwks_uri();
     worker.tick();
@@ -219,14 +235,12 @@ fn a_callout_that_is_never_answered_is_given_up() {
 }
 
 #[test]
-fn a_worker_that_gives_up_leaves_the_fetch_to_others_at_once() {
+fn a_worker_that_ends_late_leaves_the_fetch_to_whoever_has_it_by_now() {
     let mut first = Worker::with_jwks_uri();
     let mut second = first.sibling();
     first.tick();
-    first.fetcher.abandon(&mut first.host);
-    second.tick();
+    second.after(7);
     assert_eq!(second.sent().len(), 1);
-    // What has become another's by now is not touched.
     first.fetcher.abandon(&mut first.host);
     let mut third = second.sibling();
     third.tick();

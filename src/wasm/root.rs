@@ -70,19 +70,19 @@ impl Root {
 }
 
 impl Context for Root {
-    /// Another configuration is in force and nobody needs this one any more.
-    fn on_done(&mut self) -> bool {
-        if let Some(worker) = &self.worker {
-            worker.borrow_mut().abandon();
-        }
-        true
-    }
-
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _: usize) {
         let Some(worker) = &self.worker else { return };
         let answer = answer(headers, body_size);
         worker.borrow_mut().answered(CalloutId(token), answer);
         self.wake(worker);
+    }
+
+    /// Another configuration took over and the last stream of this one is gone. Envoy drops our callouts.
+    fn on_done(&mut self) -> bool {
+        if let Some(worker) = &self.worker {
+            worker.borrow_mut().ends();
+        }
+        true
     }
 }
 

@@ -109,6 +109,11 @@ impl Worker {
         self.fetcher.drive(&mut self.envoy);
     }
 
+    /// No more callouts are answered.
+    pub fn ends(&mut self) {
+        self.fetcher.abandon(&mut self.envoy);
+    }
+
     /// Takes the answer to a callout in, and goes on with what it made possible.
     pub fn answered(&mut self, id: CalloutId, answer: Option<Answer>) {
         if self.fetcher.answered(id, answer, &mut self.envoy) {
@@ -126,11 +131,6 @@ impl Worker {
         self.envoy
             .metrics
             .count(Metric::TokenCacheLookups { hit: false }, lookups.misses);
-    }
-
-    /// The root context ends, and its callouts with it.
-    pub fn abandon(&mut self) {
-        self.fetcher.abandon(&mut self.envoy);
     }
 
     /// Which streams wait.
