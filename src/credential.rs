@@ -98,8 +98,7 @@ impl Places {
         for place in &self.0 {
             match place {
                 Place::Header { name, .. } if head.has(name) => edits.remove.push(name.clone()),
-                Place::Header { .. } => {}
-                Place::Query { .. } => {}
+                Place::Header { .. } | Place::Query { .. } => {}
             }
         }
         let parameters: BTreeSet<&str> = self
@@ -242,7 +241,7 @@ impl Reading {
                     self.found = Some(Credential {
                         value: value.to_vec(),
                         places: place,
-                    })
+                    });
                 }
                 Some(found) if found.value == value => found.places.0 |= place.0,
                 Some(_) => self.several = true,

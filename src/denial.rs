@@ -85,7 +85,7 @@ impl Denial {
         match row.challenge {
             Challenge::None => {}
             Challenge::Bare => {
-                headers.push(("www-authenticate", format!("Bearer realm=\"{REALM}\"")))
+                headers.push(("www-authenticate", format!("Bearer realm=\"{REALM}\"")));
             }
             Challenge::InvalidToken => {
                 headers.push((

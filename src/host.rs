@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::metrics::Metric;
+
 /// The proxy, as those see it who fetch documents.
 pub trait Host {
     /// Wall-clock time as Envoy sees it. Nothing else in the crate reads a clock.
@@ -25,6 +27,12 @@ pub trait Host {
     /// # Errors
     /// [`Contended`] where somebody did.
     fn share(&mut self, key: &str, bytes: &[u8], seen: Option<&Shared>) -> Result<(), Contended>;
+
+    /// Counts one more of these.
+    fn count(&mut self, metric: Metric<'_>);
+
+    /// Says how much of this there is.
+    fn measure(&mut self, metric: Metric<'_>, value: u64);
 
     /// A number that a stranger cannot foretell, for jitter.
     fn random(&mut self) -> u64;
@@ -82,10 +90,12 @@ pub mod fake {
     //! A proxy for unit tests: a clock that stands still, and every worker's shared data in one map.
 
     use std::cell::{Cell, RefCell};
-    use std::collections::HashMap;
+    use std::collections::{BTreeMap, HashMap};
     use std::rc::Rc;
 
-    use super::{Callout, CalloutFailed, CalloutId, Contended, Duration, Host, Shared, Timestamp};
+    use super::{
+        Callout, CalloutFailed, CalloutId, Contended, Duration, Host, Metric, Shared, Timestamp,
+    };
 
     type SharedData = Rc<RefCell<HashMap<String, (Vec<u8>, u32)>>>;
 
@@ -98,6 +108,8 @@ pub mod fake {
         pub sent: Vec<Callout>,
         /// Refuse to start callouts.
         pub broken: bool,
+        /// What was counted or measured, by name.
+        pub metrics: BTreeMap<String, u64>,
     }
 
     impl FakeHost {
@@ -153,6 +165,14 @@ pub mod fake {
             }
             data.insert(key.to_owned(), (bytes.to_vec(), current.unwrap_or(0) + 1));
             Ok(())
+        }
+
+        fn count(&mut self, metric: Metric<'_>) {
+            *self.metrics.entry(metric.to_string()).or_default() += 1;
+        }
+
+        fn measure(&mut self, metric: Metric<'_>, value: u64) {
+            self.metrics.insert(metric.to_string(), value);
         }
 
         fn random(&mut self) -> u64 {

@@ -21,7 +21,7 @@
 //!
 //! [`config`] makes a [`policy`] of what the operator wrote, or says everything that is wrong with it. [`request`] is a
 //! head as the proxy shows it, [`json`] the one parser of JSON from outside, [`secret`] text that does not print.
-//! [`host`] is what the fetcher may ask of the proxy. `wasm` carries all this out in Envoy, and `cli` is the command.
+//! [`host`] is what the fetcher may ask of the proxy, [`metrics`] what is counted. `wasm` carries all this out in Envoy, and `cli` is the command.
 //!
 //! # What always holds
 //!
@@ -46,9 +46,10 @@ pub mod gate;
 pub mod host;
 pub mod identity;
 pub mod json;
+pub mod metrics;
 pub mod policy;
 pub mod request;
 pub mod secret;
 pub mod source;
 #[cfg(target_arch = "wasm32")]
-mod wasm;
+pub mod wasm;

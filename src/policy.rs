@@ -47,13 +47,7 @@ pub struct ConfigId(String);
 impl ConfigId {
     /// The id of a configuration in its canonical text.
     pub fn of(canonical: &[u8]) -> Self {
-        Self(
-            Sha256::digest(canonical)
-                .iter()
-                .take(6)
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
+        Self(format!("{:.12x}", Sha256::digest(canonical)))
     }
 
     /// Twelve hexadecimal digits.

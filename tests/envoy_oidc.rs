@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use harness::issuer::{AUDIENCE, Mood, SigningKey};
 use harness::oidc_provider::{self, OidcProvider};
+use harness::tokens::Key;
 use harness::{Envoy, Issuer, Setup, Upstream};
 use serde_json::{Value, json};
 
@@ -79,7 +80,7 @@ fn a_token_of_a_discovered_issuer_is_admitted_and_its_twins_with_one_fault_are_n
     ask(&twin("iss", json!("https://other.test"))).refused(401, "invalid_credential");
     ask(&twin("exp", json!(1_700_000_000))).refused(401, "expired_credential");
     ask(&twin("tenant_id", Value::Null)).refused(403, "tenant_unknown");
-    let forged = SigningKey::generate("first").sign(&issuer.claims("acme"));
+    let forged = SigningKey::named("first", Key::R2).sign(&issuer.claims("acme"));
     ask(&forged).refused(401, "invalid_credential");
     envoy
         .get("/v1/models/m/infer")

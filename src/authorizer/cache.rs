@@ -21,7 +21,20 @@ pub struct TokenDigest([u8; 32]);
 
 /// Verified tokens; at most as many as it was made for.
 #[derive(Debug)]
-pub struct TokenCache(Option<Cache<(TokenDigest, AuthorizerId), Rc<VerifiedClaims>>>);
+pub struct TokenCache {
+    tokens: Option<Cache<(TokenDigest, AuthorizerId), Rc<VerifiedClaims>>>,
+    /// Whoever looks a token up says what came of it.
+    pub lookups: Lookups,
+}
+
+/// How often tokens were looked for, since somebody took the count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    /// With success.
+    pub hits: u64,
+    /// In vain.
+    pub misses: u64,
+}
 
 impl TokenDigest {
     /// Digests a token.
@@ -33,7 +46,10 @@ impl TokenDigest {
 impl TokenCache {
     /// A cache for that many tokens; for none, it remembers nothing.
     pub fn new(size: usize) -> Self {
-        Self((size > 0).then(|| Cache::new(size)))
+        Self {
+            tokens: (size > 0).then(|| Cache::new(size)),
+            lookups: Lookups::default(),
+        }
     }
 
     /// The claims of a token that was verified before, if it could not have become bad since: it has not reached its
@@ -45,7 +61,7 @@ impl TokenCache {
         keys: &KeySet,
         now: Timestamp,
     ) -> Option<Rc<VerifiedClaims>> {
-        let claims = self.0.as_ref()?.get(&(token, authorizer))?;
+        let claims = self.tokens.as_ref()?.get(&(token, authorizer))?;
         let holds = now < claims.expires_at() && keys.contains(claims.signed_by());
         holds.then(|| Rc::clone(claims))
     }
@@ -57,7 +73,7 @@ impl TokenCache {
         authorizer: AuthorizerId,
         claims: Rc<VerifiedClaims>,
     ) {
-        if let Some(cache) = &mut self.0 {
+        if let Some(cache) = &mut self.tokens {
             cache.insert((token, authorizer), claims);
         }
     }

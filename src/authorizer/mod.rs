@@ -149,6 +149,7 @@ impl Guard {
                 && let Some(claims) = cache.find(digest, oidc.id, key_set, now)
                 && let Ok(identity) = oidc.identify(&claims)
             {
+                cache.lookups.hits = cache.lookups.hits.saturating_add(1);
                 return Ok(admitted(identity));
             }
         }
@@ -156,6 +157,7 @@ impl Guard {
         let Ok(jws) = Jws::parse(token) else {
             return Err(otherwise.into());
         };
+        cache.lookups.misses = cache.lookups.misses.saturating_add(1);
         // The issuer is only believed once the signature holds under a key of that issuer (RFC 8725 section 3.8).
         let issuer = jws.unverified_issuer();
         let mut refusal = Halt::Refuse(otherwise);

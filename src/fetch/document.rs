@@ -2,28 +2,52 @@
 //! for no more often than is decent. A state machine without input or output: time is handed in, and what it wants is
 //! asked of it.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
-/// How long a document counts as fresh when its server does not say (`Cache-Control: max-age`). Issuers rotate keys
-/// over hours; ten minutes is what Envoy's own JWT filter refreshes after by default.
-pub const FRESH_BY_DEFAULT: SignedDuration = SignedDuration::from_mins(10);
+/// What the operator may decide about the life of a document. The defaults are safe for an issuer of any size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Terms {
+    /// How long a document counts as fresh. Where the operator does not say, its server does (`Cache-Control:
+    /// max-age`, within bounds), and where that does not either, [`Terms::FRESH_FOR`].
+    pub refresh: Option<SignedDuration>,
+    /// How long the last good document serves while no newer one can be had.
+    pub max_stale: SignedDuration,
+    /// How often a request can cause a refresh ahead of time, by a key id that is not in the set.
+    pub cooldown: SignedDuration,
+    /// A callout that takes longer has failed. Waiting requests wait for it.
+    pub timeout: SignedDuration,
+}
+
+impl Terms {
+    /// Issuers rotate keys over hours; ten minutes is what Envoy's own JWT filter refreshes after.
+    pub const FRESH_FOR: SignedDuration = SignedDuration::from_mins(10);
+    /// A day, so that an issuer's bad night is not ours.
+    pub const MAX_STALE: SignedDuration = SignedDuration::from_hours(24);
+    /// Strangers can make key ids up, so this is what they can cost the issuer.
+    pub const COOLDOWN: SignedDuration = SignedDuration::from_secs(30);
+    /// Far more than a document of some kilobytes takes, and less than a client waits.
+    pub const TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            refresh: None,
+            max_stale: Self::MAX_STALE,
+            cooldown: Self::COOLDOWN,
+            timeout: Self::TIMEOUT,
+        }
+    }
+}
+
 /// No server can have us ask more often than this…
 pub const FRESH_AT_LEAST: SignedDuration = SignedDuration::from_mins(1);
 /// …nor less often, since this bounds how long a withdrawn key goes on working.
 pub const FRESH_AT_MOST: SignedDuration = SignedDuration::from_hours(1);
-/// How long the last good document serves while no newer one can be had.
-pub const MAX_STALE: SignedDuration = SignedDuration::from_hours(24);
-/// A callout that takes longer has failed. Waiting requests wait for it.
-pub const TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after the first failure; it doubles with each further one…
 pub const BACK_OFF_FIRST: SignedDuration = SignedDuration::from_secs(1);
 /// …up to this.
 pub const BACK_OFF_MOST: SignedDuration = SignedDuration::from_mins(1);
-/// How often a request can cause a refresh ahead of time, by a key id that is not in the set. Strangers can make
-/// those up, so this is what they can cost the issuer.
-pub const COOLDOWN: SignedDuration = SignedDuration::from_secs(30);
 
 /// A document, and when it is to be had anew.
 #[derive(Debug)]
@@ -36,6 +60,7 @@ pub struct Document<T> {
 /// The attempts to have a document, whatever is in it.
 #[derive(Debug)]
 pub struct Schedule {
+    terms: Terms,
     good: Option<Good>,
     attempt: Attempt,
     failures: u32,
@@ -47,8 +72,21 @@ pub struct Schedule {
 #[derive(Debug)]
 struct Good {
     fetched_at: Timestamp,
-    /// A refresh is due from then on.
+    /// A refresh is due from then on: some time before the document is stale, another one for each proxy.
     refresh_at: Timestamp,
+    /// Why it is.
+    cause: Cause,
+}
+
+/// Why a document is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// It was never had.
+    First,
+    /// It will soon be stale.
+    Schedule,
+    /// A token named a key that is not in it.
+    UnknownKey,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,16 +125,15 @@ pub enum Refresh {
     },
 }
 
-impl<T> Default for Document<T> {
-    fn default() -> Self {
+impl<T> Document<T> {
+    /// A document that was never had.
+    pub fn new(terms: Terms) -> Self {
         Self {
             value: None,
-            schedule: Schedule::default(),
+            schedule: Schedule::new(terms),
         }
     }
-}
 
-impl<T> Document<T> {
     /// The document, or why it is not there.
     pub fn state(&self, now: Timestamp) -> State<&T> {
         match (&self.value, self.schedule.state(now)) {
@@ -107,27 +144,36 @@ impl<T> Document<T> {
     }
 
     /// A good document arrived.
-    pub fn succeeded(&mut self, value: T, fetched_at: Timestamp, fresh_for: SignedDuration) {
+    ///
+    /// `fresh_for` is what its server says; `random` spreads the refreshes of many proxies.
+    pub fn succeeded(
+        &mut self,
+        value: T,
+        fetched_at: Timestamp,
+        fresh_for: Option<SignedDuration>,
+        random: u64,
+    ) {
         self.value = Some(value);
-        self.schedule.succeeded(fetched_at, fresh_for);
+        self.schedule.succeeded(fetched_at, fresh_for, random);
     }
 }
 
-impl Default for Schedule {
-    fn default() -> Self {
+impl Schedule {
+    fn new(terms: Terms) -> Self {
         Self {
+            terms,
             good: None,
             attempt: Attempt::NotBefore(Timestamp::MIN),
             failures: 0,
             hurried_at: None,
         }
     }
-}
 
-impl Schedule {
     fn state(&self, now: Timestamp) -> State<()> {
         match (&self.good, self.attempt) {
-            (Some(good), _) if age(good.fetched_at, now) < MAX_STALE => State::Usable(()),
+            (Some(good), _) if age(good.fetched_at, now) < self.terms.max_stale => {
+                State::Usable(())
+            }
             (_, Attempt::NotBefore(start)) if now < start => State::Unavailable {
                 retry_after: start.duration_since(now),
             },
@@ -167,16 +213,34 @@ impl Schedule {
         self.hurried_at = self.hurried_at.max(Some(at));
     }
 
+    /// Why an attempt that is due is made.
+    pub fn cause(&self) -> Cause {
+        self.good.as_ref().map_or(Cause::First, |good| good.cause)
+    }
+
+    /// What the operator decided.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
     /// An attempt began, here or in another worker. Without an answer it counts as failed at `until`.
     pub fn under_way(&mut self, until: Timestamp) {
         self.attempt = Attempt::UnderWay { until };
     }
 
-    fn succeeded(&mut self, fetched_at: Timestamp, fresh_for: SignedDuration) {
-        let refresh_at = later(fetched_at, fresh_for.clamp(FRESH_AT_LEAST, FRESH_AT_MOST));
+    fn succeeded(&mut self, fetched_at: Timestamp, fresh_for: Option<SignedDuration>, random: u64) {
+        let said = fresh_for.map(|said| said.clamp(FRESH_AT_LEAST, FRESH_AT_MOST));
+        let fresh_for = self.terms.refresh.or(said).unwrap_or(Terms::FRESH_FOR);
+        // What may not serve for longer has to be had anew by then.
+        let fresh_for = fresh_for.min(self.terms.max_stale);
+        // Between eight and nine tenths of the way.
+        let tenth = fresh_for / 10;
+        let early = tenth.saturating_mul(8).saturating_add(part(tenth, random));
+        let refresh_at = later(fetched_at, early);
         self.good = Some(Good {
             fetched_at,
             refresh_at,
+            cause: Cause::Schedule,
         });
         self.attempt = Attempt::NotBefore(Timestamp::MIN);
         self.failures = 0;
@@ -199,7 +263,7 @@ impl Schedule {
         self.attempt = Attempt::NotBefore(next);
     }
 
-    /// Asks for a newer document ahead of time: at most once per [`COOLDOWN`], whatever there is.
+    /// Asks for a newer document ahead of time: at most once per [`Terms::cooldown`], whatever there is.
     pub fn hurry(&mut self, now: Timestamp) -> Refresh {
         match self.attempt {
             Attempt::UnderWay { until } if now < until => return Refresh::Coming,
@@ -212,13 +276,14 @@ impl Schedule {
         }
         if self
             .hurried_at
-            .is_some_and(|last| age(last, now) < COOLDOWN)
+            .is_some_and(|last| age(last, now) < self.terms.cooldown)
         {
             return Refresh::TooSoon;
         }
         self.hurried_at = Some(now);
         if let Some(good) = &mut self.good {
             good.refresh_at = now;
+            good.cause = Cause::UnknownKey;
         }
         Refresh::Coming
     }
@@ -236,11 +301,15 @@ pub(super) fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
 
 /// Between half of the duration and all of it.
 fn spread(duration: SignedDuration, random: u64) -> SignedDuration {
-    let half = duration.as_millis().max(0) / 2;
-    let more = i128::from(random)
-        .checked_rem(half.saturating_add(1))
-        .unwrap_or(0);
-    i64::try_from(half.saturating_add(more)).map_or(duration, SignedDuration::from_millis)
+    let half = duration / 2;
+    half.saturating_add(part(half, random))
+}
+
+/// Between nothing and all of the duration.
+fn part(duration: SignedDuration, random: u64) -> SignedDuration {
+    let choices = duration.as_millis().max(0).saturating_add(1);
+    let chosen = i128::from(random).checked_rem(choices).unwrap_or(0);
+    i64::try_from(chosen).map_or(duration, SignedDuration::from_millis)
 }
 
 #[cfg(test)]
@@ -254,57 +323,80 @@ mod tests {
     }
 
     fn fetched(seconds: i64) -> Document<&'static str> {
-        let mut document = Document::default();
-        document.succeeded("one", at(seconds), FRESH_BY_DEFAULT);
+        let mut document = Document::new(Terms::default());
+        document.succeeded("one", at(seconds), None, 0);
         document
     }
 
     #[test]
     fn a_document_that_was_never_had_is_due_at_once_and_coming() {
-        let document = Document::<()>::default();
+        let document = Document::<()>::new(Terms::default());
         assert!(document.schedule.is_due(START));
         assert_eq!(document.state(START), State::Coming);
     }
 
     #[test]
     fn there_is_one_attempt_at_a_time_and_a_lost_one_is_given_up() {
-        let mut document = Document::<()>::default();
+        let mut document = Document::<()>::new(Terms::default());
         document.schedule.under_way(at(5));
         assert!(!document.schedule.is_due(at(4)));
         assert!(document.schedule.is_due(at(5)));
     }
 
     #[test]
-    fn a_document_is_refreshed_when_it_is_no_longer_fresh_and_serves_meanwhile() {
+    fn a_document_is_refreshed_before_it_goes_stale_and_serves_meanwhile() {
         let mut document = fetched(0);
-        assert!(!document.schedule.is_due(at(599)));
-        assert!(document.schedule.is_due(at(600)));
-        document.schedule.under_way(at(605));
-        assert_eq!(document.state(at(601)), State::Usable(&"one"));
-        document.succeeded("two", at(602), FRESH_BY_DEFAULT);
-        assert_eq!(document.state(at(602)), State::Usable(&"two"));
-        assert!(!document.schedule.is_due(at(603)));
+        assert!(!document.schedule.is_due(at(479)));
+        assert!(document.schedule.is_due(at(480)));
+        document.schedule.under_way(at(485));
+        assert_eq!(document.state(at(481)), State::Usable(&"one"));
+        document.succeeded("two", at(482), None, 0);
+        assert_eq!(document.state(at(482)), State::Usable(&"two"));
+        assert!(!document.schedule.is_due(at(483)));
     }
 
     #[test]
     fn what_a_server_says_of_freshness_is_heard_within_bounds() {
-        for (said, heard) in [(0, 60), (120, 120), (i64::MAX, 3600), (-5, 60)] {
-            let mut document = Document::default();
-            document.succeeded((), START, SignedDuration::from_secs(said));
-            assert!(
-                !document.schedule.is_due(at(heard - 1)) && document.schedule.is_due(at(heard)),
-                "{said} s"
-            );
+        for (said, heard) in [(0, 60_i64), (120, 120), (i64::MAX, 3600), (-5, 60)] {
+            let said = Some(SignedDuration::from_secs(said));
+            for (random, due) in [
+                (0, heard * 8 / 10),
+                (heard.unsigned_abs() * 100, heard * 9 / 10),
+            ] {
+                let mut document = Document::new(Terms::default());
+                document.succeeded((), START, said, random);
+                assert!(!document.schedule.is_due(at(due - 1)), "{said:?}");
+                assert!(document.schedule.is_due(at(due)), "{said:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_operators_word_on_freshness_comes_before_the_servers() {
+        let second = SignedDuration::from_secs;
+        for (refresh, max_stale, said, heard) in [
+            (Some(second(20)), Terms::MAX_STALE, Some(second(3600)), 20),
+            (Some(second(20)), Terms::MAX_STALE, None, 20),
+            (None, second(60), Some(second(3600)), 60),
+        ] {
+            let mut document = Document::new(Terms {
+                refresh,
+                max_stale,
+                ..Terms::default()
+            });
+            document.succeeded((), START, said, 0);
+            assert!(!document.schedule.is_due(at(heard * 8 / 10 - 1)));
+            assert!(document.schedule.is_due(at(heard * 8 / 10)));
         }
     }
 
     #[test]
     fn failures_back_off_with_jitter_up_to_a_bound() {
-        let mut document = Document::<()>::default();
+        let mut document = Document::<()>::new(Terms::default());
         for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
             let mut other = Schedule {
                 failures: document.schedule.failures,
-                ..Schedule::default()
+                ..Schedule::new(Terms::default())
             };
             let soonest = other.failed(START, 0);
             let latest = document.schedule.failed(START, 1000 * expected / 2);
@@ -325,7 +417,7 @@ mod tests {
     #[test]
     fn the_last_good_document_outlives_an_outage_but_not_for_ever() {
         let mut document = fetched(0);
-        let day = MAX_STALE.as_secs();
+        let day = Terms::MAX_STALE.as_secs();
         document.schedule.failed(at(day - 1), 0);
         assert_eq!(document.state(at(day - 1)), State::Usable(&"one"));
         document.schedule.failed(at(day), 0);
@@ -343,7 +435,7 @@ mod tests {
             Refresh::Coming,
             "the one under way serves all who ask"
         );
-        document.succeeded("two", at(32), FRESH_BY_DEFAULT);
+        document.succeeded("two", at(32), None, 0);
         assert_eq!(document.schedule.hurry(at(59)), Refresh::TooSoon);
         assert_eq!(document.schedule.hurry(at(60)), Refresh::Coming);
     }

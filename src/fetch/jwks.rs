@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::document::{BACK_OFF_MOST, Document, Schedule, State};
+use super::document::{BACK_OFF_MOST, Document, Schedule, State, Terms};
 use super::location::{Clusters, Location, LocationError};
 use crate::authorizer::jwt::{KeySet, NotAKeySet, SkippedKey};
 use crate::json;
@@ -16,6 +16,8 @@ pub struct KeySource {
     pub issuer: String,
     /// The `jwks_uri` that the operator named; otherwise it is discovered.
     pub jwks_uri: Option<Location>,
+    /// What the operator decided about the life of its documents.
+    pub terms: Terms,
 }
 
 /// Where a discovery document is: the issuer without a final slash, then the well-known path (OpenID Connect Discovery
@@ -78,9 +80,11 @@ pub(super) struct IssuerKeys {
 }
 
 /// Which of an issuer's documents is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The discovery document.
     Discovery,
+    /// The JWK Set.
     Keys,
 }
 
@@ -89,12 +93,12 @@ impl IssuerKeys {
         let keys = source
             .jwks_uri
             .clone()
-            .map(|location| (location, Document::default()));
+            .map(|location| (location, Document::new(source.terms)));
         // An issuer that is no location never gets into a policy without a `jwks_uri`.
         let discovery = match &keys {
             None => discovery_location(&source.issuer)
                 .ok()
-                .map(|location| (location, Document::default())),
+                .map(|location| (location, Document::new(source.terms))),
             Some(_) => None,
         };
         Self {
@@ -106,13 +110,6 @@ impl IssuerKeys {
 
     pub fn issuer(&self) -> &str {
         &self.source.issuer
-    }
-
-    /// The documents that can be asked for at the moment.
-    pub fn parts(&self) -> impl Iterator<Item = Part> + use<> {
-        let discovery = self.discovery.as_ref().map(|_| Part::Discovery);
-        let keys = self.keys.as_ref().map(|_| Part::Keys);
-        discovery.into_iter().chain(keys)
     }
 
     pub fn location(&self, part: Part) -> Option<&Location> {
@@ -142,7 +139,8 @@ impl IssuerKeys {
         part: Part,
         body: &[u8],
         fetched_at: Timestamp,
-        fresh_for: SignedDuration,
+        fresh_for: Option<SignedDuration>,
+        random: u64,
         clusters: &Clusters,
     ) -> Result<Vec<SkippedKey>, DocumentError> {
         match part {
@@ -153,17 +151,17 @@ impl IssuerKeys {
                     .as_ref()
                     .is_none_or(|(location, _)| *location != found)
                 {
-                    self.keys = Some((found.clone(), Document::default()));
+                    self.keys = Some((found.clone(), Document::new(self.source.terms)));
                 }
                 if let Some((_, document)) = &mut self.discovery {
-                    document.succeeded(found, fetched_at, fresh_for);
+                    document.succeeded(found, fetched_at, fresh_for, random);
                 }
                 Ok(Vec::new())
             }
             Part::Keys => {
                 let (keys, skipped) = KeySet::parse(body)?;
                 if let Some((_, document)) = &mut self.keys {
-                    document.succeeded(keys, fetched_at, fresh_for);
+                    document.succeeded(keys, fetched_at, fresh_for, random);
                 }
                 Ok(skipped)
             }
@@ -253,7 +251,7 @@ mod tests {
     #[test]
     fn a_discovery_document_is_believed_only_about_its_own_issuer_and_places_that_may_be_called() {
         let mut clusters = Clusters::default();
-        clusters.add("keys.test".to_owned(), "keys".to_owned());
+        clusters.add("keys.test", "keys".to_owned());
         let read = |body: &str| read_discovery(body.as_bytes(), "https://idp.test", &clusters);
         let with_keys = |keys: &str| {
             read(&format!(

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use jiff::SignedDuration;
 use thiserror::Error;
 use url::Url;
 
 use crate::host::Callout;
-
-use super::document::TIMEOUT;
 
 /// Longer than any real address; a document that names its own successor could make it as long as it likes.
 const MAX_URL_BYTES: usize = 2048;
@@ -84,7 +83,7 @@ impl Location {
     }
 
     /// The request that fetches it.
-    pub fn callout(&self, clusters: &Clusters) -> Callout {
+    pub fn callout(&self, clusters: &Clusters, timeout: SignedDuration) -> Callout {
         let query = self
             .0
             .query()
@@ -95,7 +94,7 @@ impl Location {
             scheme: self.0.scheme().to_owned(),
             authority: self.authority().to_owned(),
             path: format!("{}{query}", self.0.path()),
-            timeout: TIMEOUT,
+            timeout: timeout.unsigned_abs(),
         }
     }
 }
@@ -112,7 +111,7 @@ pub struct Clusters(HashMap<String, String>);
 
 impl Clusters {
     /// Says that a host (`login.example.com`, or with a port `login.example.com:8443`) is reached by that cluster.
-    pub fn add(&mut self, host: String, cluster: String) {
+    pub fn add(&mut self, host: &str, cluster: String) {
         self.0.insert(host.to_ascii_lowercase(), cluster);
     }
 
@@ -170,8 +169,8 @@ mod tests {
     #[test]
     fn a_host_is_reached_by_the_cluster_that_is_listed_for_it_or_by_its_own_name() {
         let mut clusters = Clusters::default();
-        clusters.add("Login.Example.com".to_owned(), "azure_ad".to_owned());
-        clusters.add("127.0.0.1:8443".to_owned(), "local".to_owned());
+        clusters.add("Login.Example.com", "azure_ad".to_owned());
+        clusters.add("127.0.0.1:8443", "local".to_owned());
         for (url, cluster, authority, path) in [
             (
                 "https://login.example.com/a/b?c=d",
@@ -198,7 +197,9 @@ mod tests {
                 "/keys",
             ),
         ] {
-            let callout = Location::parse(url).unwrap().callout(&clusters);
+            let callout = Location::parse(url)
+                .unwrap()
+                .callout(&clusters, SignedDuration::from_secs(5));
             assert_eq!(
                 (
                     callout.cluster.as_str(),

@@ -14,10 +14,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::authorizer::jwt::KeySet;
 use crate::host::{Answer, CalloutId, Host};
+use crate::metrics::Metric;
 pub use document::Refresh;
-use document::{FRESH_BY_DEFAULT, State};
-use jwks::{DocumentError, IssuerKeys, Part};
-pub use jwks::{IssuerError, KeySource, discovery_location};
+use document::State;
+pub use document::Terms;
+use jwks::{DocumentError, IssuerKeys};
+pub use jwks::{IssuerError, KeySource, Part, discovery_location};
 pub use location::{Clusters, Location, LocationError};
 use shared::{SharedDocument, Shelf, Turn};
 
@@ -81,17 +83,21 @@ impl KeysOf for Fetcher {
 }
 
 impl Fetcher {
-    /// A fetcher for these sources. Sends nothing yet: Envoy runs a configuration on trial first, in a VM whose
-    /// callouts it drops.
+    /// A fetcher for these sources, with what the process has of them already. Sends nothing yet: Envoy runs a
+    /// configuration on trial first, in a VM whose callouts it drops.
     pub fn new(
         sources: impl IntoIterator<Item = KeySource>,
         clusters: Clusters,
         host: &mut impl Host,
     ) -> Self {
-        let sources: Vec<_> = sources.into_iter().map(IssuerKeys::new).collect();
-        for source in &sources {
-            for location in source.parts().filter_map(|part| source.location(part)) {
-                Shelf::of(location).prepare(host);
+        let mut sources: Vec<_> = sources.into_iter().map(IssuerKeys::new).collect();
+        for source in &mut sources {
+            for part in [Part::Discovery, Part::Keys] {
+                if let Some(location) = source.location(part) {
+                    let shared = Shelf::of(location);
+                    shared.prepare(host);
+                    take_over(source, part, &shared, &clusters, host);
+                }
             }
         }
         Self {
@@ -123,6 +129,26 @@ impl Fetcher {
             .min()
     }
 
+    /// Says how old the keys are.
+    pub fn measure(&mut self, host: &mut impl Host) {
+        let now = host.now();
+        for source in &mut self.sources {
+            let fetched_at = source
+                .schedule(Part::Keys)
+                .and_then(|schedule| schedule.fetched_at());
+            if let Some(fetched_at) = fetched_at {
+                let age =
+                    u64::try_from(now.duration_since(fetched_at).as_secs()).unwrap_or_default();
+                host.measure(
+                    Metric::KeysAge {
+                        issuer: source.issuer(),
+                    },
+                    age,
+                );
+            }
+        }
+    }
+
     /// Takes the answer to a callout in; `None` where it broke off. Whether it was one of ours.
     pub fn answered(
         &mut self,
@@ -145,14 +171,21 @@ impl Fetcher {
             return true;
         }
         let now = host.now();
-        let shelf = Shelf::of(&location);
+        let shared = Shelf::of(&location);
         let taken = match answer {
             Some(answer) if answer.status == 200 => {
-                let fresh_for =
-                    max_age(answer.cache_control.as_deref()).unwrap_or(FRESH_BY_DEFAULT);
-                accept(source, part, &answer.body, now, fresh_for, &self.clusters)
-                    .map(|()| (answer.body, fresh_for))
-                    .map_err(|error| error.to_string())
+                let fresh_for = max_age(answer.cache_control.as_deref());
+                accept(
+                    source,
+                    part,
+                    &answer.body,
+                    now,
+                    fresh_for,
+                    host.random(),
+                    &self.clusters,
+                )
+                .map(|()| (answer.body, fresh_for))
+                .map_err(|error| error.to_string())
             }
             Some(answer) => Err(format!("status {}", answer.status)),
             None => Err("the answer broke off, or was longer than is taken".to_owned()),
@@ -162,14 +195,14 @@ impl Fetcher {
                 let hurried_at = source
                     .schedule(part)
                     .and_then(|schedule| schedule.hurried_at());
-                shelf.publish(&SharedDocument::new(now, fresh_for, hurried_at, body), host);
+                shared.publish(&SharedDocument::new(now, fresh_for, hurried_at, body), host);
             }
             Err(error) => {
                 log::warn!(
                     "cannot have {location} for issuer {}: {error}",
                     source.issuer()
                 );
-                fail(source, part, &shelf, host);
+                fail(source, part, &shared, host);
             }
         }
         true
@@ -186,65 +219,80 @@ impl Fetcher {
         let Some(schedule) = source.schedule(part) else {
             return;
         };
-        let in_flight_here = self
-            .in_flight
-            .values()
-            .any(|sent| sent.source == index && sent.part == part && sent.location == location);
-        if in_flight_here || !schedule.is_due(now) {
+        if !schedule.is_due(now) {
             return;
         }
 
-        let shelf = Shelf::of(&location);
-        let ours = schedule.fetched_at();
-        if let Some(theirs) = shelf.newer(ours, host) {
-            let taken = accept(
-                source,
-                part,
-                &theirs.body,
-                theirs.fetched_at(),
-                theirs.fresh_for(),
-                &self.clusters,
-            );
-            if let (Ok(()), Some(schedule)) = (taken, source.schedule(part)) {
-                if let Some(at) = theirs.hurried_at() {
-                    schedule.hurried_elsewhere(at);
-                }
-                if !schedule.is_due(now) {
-                    return;
-                }
-            }
-        }
-
+        let shared = Shelf::of(&location);
+        take_over(source, part, &shared, &self.clusters, host);
         let Some(schedule) = source.schedule(part) else {
             return;
         };
-        match shelf.claim(host) {
+        if !schedule.is_due(now) {
+            return;
+        }
+        let (timeout, cause) = (schedule.terms().timeout, schedule.cause());
+        match shared.claim(timeout, host) {
             Turn::Theirs { until } => {
-                schedule.under_way(until.min(document::later(now, LOOK_AGAIN)))
+                schedule.under_way(until.min(document::later(now, LOOK_AGAIN)));
             }
             Turn::Failed { until } => schedule.failed_until(until),
             Turn::Ours { until } => {
                 schedule.under_way(until);
-                match host.dispatch(&location.callout(&self.clusters)) {
-                    Ok(id) => {
-                        self.in_flight.insert(
-                            id,
-                            InFlight {
-                                source: index,
-                                part,
-                                location,
-                            },
-                        );
-                    }
-                    Err(_) => {
-                        log::warn!(
-                            "cannot call for {location}: its cluster does not exist or has no usable endpoint"
-                        );
-                        fail(source, part, &shelf, host);
-                    }
+                // One that was never answered is given up with its lease.
+                self.in_flight
+                    .retain(|_, sent| sent.source != index || sent.part != part);
+                host.count(Metric::Fetches {
+                    issuer: source.issuer(),
+                    document: part,
+                    cause,
+                });
+                if let Ok(id) = host.dispatch(&location.callout(&self.clusters, timeout)) {
+                    self.in_flight.insert(
+                        id,
+                        InFlight {
+                            source: index,
+                            part,
+                            location,
+                        },
+                    );
+                } else {
+                    log::warn!(
+                        "cannot call for {location}: its cluster does not exist or has no usable endpoint"
+                    );
+                    fail(source, part, &shared, host);
                 }
             }
         }
+    }
+}
+
+/// Takes a newer document over from another worker, if there is one.
+fn take_over(
+    source: &mut IssuerKeys,
+    part: Part,
+    shared: &Shelf,
+    clusters: &Clusters,
+    host: &mut impl Host,
+) {
+    let ours = source
+        .schedule(part)
+        .and_then(|schedule| schedule.fetched_at());
+    let Some(theirs) = shared.newer(ours, host) else {
+        return;
+    };
+    let taken = accept(
+        source,
+        part,
+        &theirs.body,
+        theirs.fetched_at(),
+        theirs.fresh_for(),
+        host.random(),
+        clusters,
+    );
+    if let (Ok(()), Some(schedule), Some(at)) = (taken, source.schedule(part), theirs.hurried_at())
+    {
+        schedule.hurried_elsewhere(at);
     }
 }
 
@@ -254,10 +302,11 @@ fn accept(
     part: Part,
     body: &[u8],
     fetched_at: Timestamp,
-    fresh_for: SignedDuration,
+    fresh_for: Option<SignedDuration>,
+    random: u64,
     clusters: &Clusters,
 ) -> Result<(), DocumentError> {
-    for skipped in source.accept(part, body, fetched_at, fresh_for, clusters)? {
+    for skipped in source.accept(part, body, fetched_at, fresh_for, random, clusters)? {
         log::info!(
             "key {} of issuer {} is not used: {}",
             skipped.position,
@@ -270,6 +319,10 @@ fn accept(
 
 fn fail(source: &mut IssuerKeys, part: Part, shelf: &Shelf, host: &mut impl Host) {
     let (now, random) = (host.now(), host.random());
+    host.count(Metric::FetchFailures {
+        issuer: source.issuer(),
+        document: part,
+    });
     if let Some(schedule) = source.schedule(part) {
         let next = schedule.failed(now, random);
         shelf.publish_failure(next, host);
@@ -289,7 +342,7 @@ fn max_age(cache_control: Option<&str>) -> Option<SignedDuration> {
                     .trim_matches('"')
                     .parse()
                     .ok()
-                    .map(SignedDuration::from_secs)
+                    .map(SignedDuration::from_secs);
             }
             _ => {}
         }

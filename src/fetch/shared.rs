@@ -8,16 +8,15 @@ use jiff::{SignedDuration, Timestamp};
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use super::document::{BACK_OFF_MOST, FRESH_AT_MOST, TIMEOUT, later};
+use super::document::{BACK_OFF_MOST, later};
 use super::location::Location;
 use crate::host::{Host, Shared};
 
 /// Set apart from what other plugins share, and from other layouts of our own.
 const NAMESPACE: &str = "tenantgate/1";
 
-/// Longer than an answer can take; a worker that died while fetching is replaced after it.
-const LEASE: SignedDuration =
-    SignedDuration::from_secs(TIMEOUT.as_secs().cast_signed().saturating_add(1));
+/// How much longer a lease is than the fetch may take. A worker that died while fetching is replaced after it.
+const GRACE: SignedDuration = SignedDuration::from_secs(1);
 
 /// The entries of one document.
 #[derive(Clone, Debug)]
@@ -31,8 +30,9 @@ pub(super) struct Shelf {
 pub(super) struct SharedDocument {
     #[prost(int64, tag = "1")]
     fetched_at_ms: i64,
-    #[prost(int64, tag = "2")]
-    fresh_for_ms: i64,
+    /// What its server said.
+    #[prost(int64, optional, tag = "2")]
+    fresh_for_ms: Option<i64>,
     /// When the refresh ahead of time that brought it was granted; 0 for none.
     #[prost(int64, tag = "3")]
     hurried_at_ms: i64,
@@ -65,13 +65,13 @@ pub(super) enum Turn {
 impl SharedDocument {
     pub fn new(
         fetched_at: Timestamp,
-        fresh_for: SignedDuration,
+        fresh_for: Option<SignedDuration>,
         hurried_at: Option<Timestamp>,
         body: Vec<u8>,
     ) -> Self {
         Self {
             fetched_at_ms: fetched_at.as_millisecond(),
-            fresh_for_ms: i64::try_from(fresh_for.as_millis()).unwrap_or(i64::MAX),
+            fresh_for_ms: fresh_for.map(|said| i64::try_from(said.as_millis()).unwrap_or(i64::MAX)),
             hurried_at_ms: hurried_at.map_or(0, Timestamp::as_millisecond),
             body,
         }
@@ -81,8 +81,8 @@ impl SharedDocument {
         time(self.fetched_at_ms)
     }
 
-    pub fn fresh_for(&self) -> SignedDuration {
-        SignedDuration::from_millis(self.fresh_for_ms).min(FRESH_AT_MOST)
+    pub fn fresh_for(&self) -> Option<SignedDuration> {
+        self.fresh_for_ms.map(SignedDuration::from_millis)
     }
 
     pub fn hurried_at(&self) -> Option<Timestamp> {
@@ -93,10 +93,7 @@ impl SharedDocument {
 impl Shelf {
     /// The entries of the document at that location. The key is a digest, so that no text of a document gets into it.
     pub fn of(location: &Location) -> Self {
-        let digest: String = Sha256::digest(location.to_string())
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = format!("{:x}", Sha256::digest(location.to_string()));
         Self {
             document: format!("{NAMESPACE}/document/{digest}"),
             lease: format!("{NAMESPACE}/lease/{digest}"),
@@ -136,16 +133,17 @@ impl Shelf {
     }
 
     /// Claims the right to fetch.
-    pub fn claim(&self, host: &mut impl Host) -> Turn {
+    pub fn claim(&self, timeout: SignedDuration, host: &mut impl Host) -> Turn {
+        let longest = timeout.saturating_add(GRACE);
         let now = host.now();
         let seen = host.shared(&self.lease);
         let lease = seen
             .as_ref()
             .and_then(|Shared { bytes, .. }| Lease::decode(bytes.as_slice()).ok());
-        if let Some(turn) = lease.as_ref().and_then(|lease| lease.binds(now)) {
+        if let Some(turn) = lease.as_ref().and_then(|lease| lease.binds(now, longest)) {
             return turn;
         }
-        let until = later(now, LEASE);
+        let until = later(now, longest);
         let ours = Lease {
             until_ms: until.as_millisecond(),
             failed: false,
@@ -159,9 +157,9 @@ impl Shelf {
 
 impl Lease {
     /// What the lease asks of others, while it holds. One that reaches further than any of ours ever would is not ours.
-    fn binds(&self, now: Timestamp) -> Option<Turn> {
+    fn binds(&self, now: Timestamp, longest: SignedDuration) -> Option<Turn> {
         let until = time(self.until_ms);
-        let longest = if self.failed { BACK_OFF_MOST } else { LEASE };
+        let longest = if self.failed { BACK_OFF_MOST } else { longest };
         if until <= now || until > later(now, longest) {
             return None;
         }

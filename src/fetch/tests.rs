@@ -23,6 +23,7 @@ impl Worker {
         let source = KeySource {
             issuer: ISSUER.to_owned(),
             jwks_uri,
+            terms: Terms::default(),
         };
         let fetcher = Fetcher::new([source], Clusters::default(), &mut host);
         Self { fetcher, host }
@@ -184,8 +185,7 @@ fn workers_of_one_process_fetch_once() {
     second.after(1);
     assert_eq!((second.sent().len(), second.state()), (0, "usable"));
     // A worker that starts later finds them there.
-    let mut third = first.sibling();
-    third.tick();
+    let third = first.sibling();
     assert_eq!((third.sent().len(), third.state()), (0, "usable"));
 }
 
@@ -200,6 +200,22 @@ fn a_worker_that_dies_while_it_fetches_is_replaced() {
     assert_eq!(second.sent().len(), 0);
     second.after(2);
     assert_eq!(second.sent().len(), 1);
+}
+
+#[test]
+fn a_callout_that_is_never_answered_is_given_up() {
+    let mut worker = Worker::with_jwks_uri();
+    worker.tick();
+    worker.after(7);
+    assert_eq!(worker.sent().len(), 2);
+    assert!(
+        !worker
+            .fetcher
+            .answered(CalloutId(1), ok(JWKS), &mut worker.host),
+        "it is too late"
+    );
+    worker.answer(ok(JWKS));
+    assert_eq!(worker.state(), "usable");
 }
 
 #[test]
@@ -218,27 +234,31 @@ fn a_failure_is_everybodys_failure() {
 fn what_others_share_is_read_like_an_answer_from_outside() {
     let location = Location::parse("https://idp.test/keys").unwrap();
     let shelf = Shelf::of(&location);
-    let host = FakeHost::default();
-    host.advance(Duration::from_secs(100));
-    let now = host.now();
-    let later = document::later(now, SignedDuration::from_hours(1));
+    let start = document::later(Timestamp::UNIX_EPOCH, SignedDuration::from_secs(100));
+    let future = document::later(start, SignedDuration::from_hours(1));
     let document = |at, body: &str| {
-        SharedDocument::new(at, SignedDuration::MAX, None, body.as_bytes().to_vec())
+        SharedDocument::new(
+            at,
+            Some(SignedDuration::MAX),
+            None,
+            body.as_bytes().to_vec(),
+        )
     };
-    for (name, shared) in [
-        ("not a key set", document(now, "<html>")),
-        ("from the future", document(later, JWKS)),
-        ("too long", document(now, &" ".repeat(MAX_BODY_BYTES + 1))),
+    for (name, shared, state) in [
+        ("a good one", document(start, JWKS), "usable"),
+        ("not a key set", document(start, "<html>"), "coming"),
+        ("from the future", document(future, JWKS), "coming"),
+        (
+            "too long",
+            document(start, &" ".repeat(MAX_BODY_BYTES + 1)),
+            "coming",
+        ),
     ] {
-        let mut worker = Worker::new(host.sibling(), Some("https://idp.test/keys"));
-        shelf.publish(&shared, &mut worker.host);
-        worker.tick();
-        assert_eq!(
-            (worker.state(), worker.sent().len()),
-            ("coming", 1),
-            "{name}"
-        );
-        worker.answer(ok(JWKS));
+        let mut host = FakeHost::default();
+        host.advance(Duration::from_secs(100));
+        shelf.publish(&shared, &mut host);
+        let worker = Worker::new(host, Some("https://idp.test/keys"));
+        assert_eq!(worker.state(), state, "{name}");
     }
 }
 
@@ -275,6 +295,36 @@ fn an_unknown_key_id_asks_for_one_refresh_for_all_workers() {
         second.fetcher.refresh(KEYS, second.host.now()),
         Refresh::TooSoon
     );
+}
+
+#[test]
+fn fetches_are_counted_by_cause_and_failures_too() {
+    let mut worker = Worker::with_jwks_uri();
+    worker.tick();
+    worker.answer(status(500));
+    worker.after(1);
+    worker.answer(ok(JWKS));
+    let now = worker.host.now();
+    assert_eq!(worker.fetcher.refresh(KEYS, now), Refresh::Coming);
+    worker.tick();
+    worker.answer(ok(JWKS));
+    worker.after(600);
+    worker.fetcher.measure(&mut worker.host);
+    let counted = |name: &str| {
+        let name = format!("tenantgate.issuer.{ISSUER}.{name}");
+        worker.host.metrics.get(&name).copied()
+    };
+    assert_eq!(counted("document.keys.cause.first.fetches_total"), Some(2));
+    assert_eq!(
+        counted("document.keys.cause.unknown_key.fetches_total"),
+        Some(1)
+    );
+    assert_eq!(
+        counted("document.keys.cause.schedule.fetches_total"),
+        Some(1)
+    );
+    assert_eq!(counted("document.keys.fetch_failures_total"), Some(1));
+    assert_eq!(counted("keys_age_seconds"), Some(600));
 }
 
 #[test]

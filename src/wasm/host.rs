@@ -9,13 +9,17 @@ use jiff::{SignedDuration, Timestamp};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Status;
 
+use super::metrics::Metrics;
 use crate::authorizer::jwt::host_crypto::HostCryptoError;
 use crate::host::{Callout, CalloutFailed, CalloutId, Contended, Host, Shared};
+use crate::metrics::Metric;
 
 /// Envoy. Callouts belong to whichever context is running: only ever the root, because a callout of a stream dies with
 /// its client.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Envoy;
+#[derive(Debug, Default)]
+pub(super) struct Envoy {
+    pub metrics: Metrics,
+}
 
 impl Host for Envoy {
     fn now(&self) -> Timestamp {
@@ -49,6 +53,14 @@ impl Host for Envoy {
         hostcalls::set_shared_data(key, Some(bytes), version).map_err(|_| Contended)
     }
 
+    fn count(&mut self, metric: Metric<'_>) {
+        self.metrics.count(metric, 1);
+    }
+
+    fn measure(&mut self, metric: Metric<'_>, value: u64) {
+        self.metrics.measure(metric, value);
+    }
+
     fn random(&mut self) -> u64 {
         use std::hash::{BuildHasher, RandomState};
         RandomState::new().hash_one(0_u8)
@@ -77,7 +89,10 @@ pub(super) fn set_filter_state(name: &str, value: &str) {
 }
 
 /// The `verify_signature` foreign function: BoringSSL, fifteen times as fast as Rust in wasm.
-pub(super) fn verify_signature(request: &[u8]) -> Result<Option<Vec<u8>>, HostCryptoError> {
+///
+/// # Errors
+/// Where there is no such function, and where it does not like what it was given.
+pub fn verify_signature(request: &[u8]) -> Result<Option<Vec<u8>>, HostCryptoError> {
     hostcalls::call_foreign_function("verify_signature", Some(request)).map_err(|status| {
         match status {
             Status::NotFound => HostCryptoError::Missing,

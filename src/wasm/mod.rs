@@ -1,9 +1,11 @@
 //! The proxy-wasm adapter: the only room that names `proxy_wasm`.
 //!
 //! It carries out what the rest of the crate decides. [`root`] is the plugin on one worker, [`stream`] one request,
-//! [`worker`] what they share, [`obey`] how a decision is done to a stream, [`host`] what the proxy is asked.
+//! [`worker`] what they share, [`obey`] how a decision is done to a stream, [`host`] what the proxy is asked,
+//! [`metrics`] what it counts.
 
 mod host;
+mod metrics;
 mod obey;
 mod root;
 mod stream;
@@ -15,16 +17,25 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel};
 
 use crate::authorizer::jwt::host_crypto;
+pub use host::verify_signature;
 use root::Root;
 
 /// The shortest tick: as soon as possible, but not in this callback.
 const WAKE_SOON: Duration = Duration::from_millis(1);
 
-proxy_wasm::main! {{
+#[cfg(feature = "filter")]
+mod entry_point {
+    proxy_wasm::main! {{
+        super::start();
+    }}
+}
+
+/// What the module does when it is loaded.
+pub fn start() {
     proxy_wasm::set_log_level(LogLevel::Info);
-    host_crypto::install(host::verify_signature);
+    host_crypto::install(verify_signature);
     proxy_wasm::set_root_context(|id| Box::new(Root::new(id)));
-}}
+}
 
 /// A stream of a plugin without a policy. Envoy makes none, since it refuses a plugin whose configuration fails.
 struct Unconfigured;

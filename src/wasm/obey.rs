@@ -74,17 +74,16 @@ fn tell(record: &Record, policy: &Policy, decision: &str, reason: Option<&str>) 
         host::set_filter_state("tenantgate.reason", reason);
     }
     if let Some(endpoint) = &record.endpoint {
-        host::set_filter_state("tenantgate.endpoint", &endpoint.path);
-        host::set_filter_state("tenantgate.endpoint_name", &endpoint.name);
+        host::set_filter_state("tenantgate.endpoint", endpoint);
     }
     let people = [
-        ("tenant_id", &record.tenant),
-        ("user_id", &record.user),
-        ("client_id", &record.client),
+        ("tenantgate.tenant_id", &record.tenant),
+        ("tenantgate.user_id", &record.user),
+        ("tenantgate.client_id", &record.client),
     ];
     for (name, value) in people {
         if let Some(value) = value {
-            host::set_filter_state(&format!("tenantgate.{name}"), value.as_str());
+            host::set_filter_state(name, value.as_str());
         }
     }
 }

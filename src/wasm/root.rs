@@ -16,8 +16,8 @@ use crate::config;
 use crate::fetch::MAX_BODY_BYTES;
 use crate::host::{Answer, CalloutId};
 
-/// The longest sleep. Nothing is due for so long, but a clock may be set meanwhile.
-const WAKE_AT_LEAST: Duration = Duration::from_secs(30);
+/// The longest sleep, even if nothing is due: metrics are brought up to date, and a clock may be set meanwhile.
+const WAKE_AT_LEAST: Duration = Duration::from_secs(10);
 
 /// The root context of one configuration of the plugin.
 pub(super) struct Root {
@@ -109,7 +109,11 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(worker) = &self.worker else { return };
-        worker.borrow_mut().drive();
+        {
+            let mut worker = worker.borrow_mut();
+            worker.drive();
+            worker.measure();
+        }
         self.wake(worker);
     }
 

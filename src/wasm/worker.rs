@@ -16,6 +16,7 @@ use crate::fetch::Fetcher;
 use crate::gate::{Request, Step};
 use crate::host::{Answer, CalloutId};
 use crate::identity::Identifier;
+use crate::metrics::Metric;
 use crate::policy::Policy;
 use crate::request::RequestHead;
 
@@ -30,6 +31,7 @@ const BUSY_RETRY: SignedDuration = SignedDuration::from_secs(1);
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Worker {
+    envoy: Envoy,
     policy: Rc<Policy>,
     fetcher: Fetcher,
     cache: TokenCache,
@@ -41,7 +43,7 @@ pub(super) type SharedWorker = Rc<RefCell<Worker>>;
 
 #[derive(Debug)]
 struct Waiting {
-    head: Rc<RequestHead>,
+    head: RequestHead,
     deadline: Timestamp,
 }
 
@@ -57,27 +59,23 @@ pub(super) struct Verdict {
 /// What the access log is told of a decision.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Record {
-    pub endpoint: Option<EndpointFacts>,
+    /// Its path pattern.
+    pub endpoint: Option<String>,
     pub tenant: Option<Identifier>,
     pub user: Option<Identifier>,
     pub client: Option<Identifier>,
 }
 
-/// What is said of an endpoint after the policy is out of sight.
-#[derive(Clone, Debug)]
-pub(super) struct EndpointFacts {
-    pub name: String,
-    pub path: String,
-}
-
 impl Worker {
     pub fn new(policy: Policy) -> Self {
+        let mut envoy = Envoy::default();
         let fetcher = Fetcher::new(
             policy.key_sources.iter().cloned(),
             policy.clusters.clone(),
-            &mut Envoy,
+            &mut envoy,
         );
         Self {
+            envoy,
             fetcher,
             cache: TokenCache::new(policy.token_cache_size),
             waiting: BTreeMap::new(),
@@ -92,22 +90,11 @@ impl Worker {
     /// Decides about a new request, and remembers it if it has to wait.
     pub fn arrived(&mut self, stream: u32, head: RequestHead) -> Verdict {
         let now = host::now();
-        let mut verdict = self.decide(&head, now);
+        let may_wait = self.waiting.len() < MAX_WAITING;
+        let verdict = self.decide(&head, now, may_wait);
         if matches!(verdict.step, Step::Await(_)) {
-            if self.waiting.len() >= MAX_WAITING {
-                verdict.step = Step::Refuse(Denial::KeysUnavailable {
-                    retry_after: BUSY_RETRY,
-                });
-            } else {
-                let deadline = now.checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
-                self.waiting.insert(
-                    stream,
-                    Waiting {
-                        head: Rc::new(head),
-                        deadline,
-                    },
-                );
-            }
+            let deadline = now.checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
+            self.waiting.insert(stream, Waiting { head, deadline });
         }
         verdict
     }
@@ -119,14 +106,26 @@ impl Worker {
 
     /// Does what is due. Only from the root context, to which callouts then belong.
     pub fn drive(&mut self) {
-        self.fetcher.drive(&mut Envoy);
+        self.fetcher.drive(&mut self.envoy);
     }
 
     /// Takes the answer to a callout in, and goes on with what it made possible.
     pub fn answered(&mut self, id: CalloutId, answer: Option<Answer>) {
-        if self.fetcher.answered(id, answer, &mut Envoy) {
+        if self.fetcher.answered(id, answer, &mut self.envoy) {
             self.drive();
         }
+    }
+
+    /// Brings the metrics up to date that are not worth a call for each request.
+    pub fn measure(&mut self) {
+        self.fetcher.measure(&mut self.envoy);
+        let lookups = std::mem::take(&mut self.cache.lookups);
+        self.envoy
+            .metrics
+            .count(Metric::TokenCacheLookups { hit: true }, lookups.hits);
+        self.envoy
+            .metrics
+            .count(Metric::TokenCacheLookups { hit: false }, lookups.misses);
     }
 
     /// Which streams wait.
@@ -137,18 +136,12 @@ impl Worker {
     /// Asks again about a stream that waits; `None` where it has to wait on. The stream's context must be in effect.
     pub fn reconsider(&mut self, stream: u32) -> Option<Verdict> {
         let now = host::now();
-        let Waiting { head, deadline } = self.waiting.get(&stream)?;
-        let (head, deadline) = (Rc::clone(head), *deadline);
-        let mut verdict = self.decide(&head, now);
+        let waiting = self.waiting.remove(&stream)?;
+        let verdict = self.decide(&waiting.head, now, now < waiting.deadline);
         if matches!(verdict.step, Step::Await(_)) {
-            if now < deadline {
-                return None;
-            }
-            verdict.step = Step::Refuse(Denial::KeysUnavailable {
-                retry_after: BUSY_RETRY,
-            });
+            self.waiting.insert(stream, waiting);
+            return None;
         }
-        self.waiting.remove(&stream);
         Some(verdict)
     }
 
@@ -161,7 +154,7 @@ impl Worker {
             .min()
     }
 
-    fn decide(&mut self, head: &RequestHead, now: Timestamp) -> Verdict {
+    fn decide(&mut self, head: &RequestHead, now: Timestamp, may_wait: bool) -> Verdict {
         let source_address = || host::property(&["source", "address"]);
         let request = Request {
             head,
@@ -170,16 +163,27 @@ impl Worker {
         let decision = self
             .policy
             .decide(&request, &mut self.fetcher, &mut self.cache, now);
-        let endpoint = decision.endpoint.map(|endpoint| EndpointFacts {
-            name: endpoint.name.clone(),
-            path: endpoint.path.as_str().to_owned(),
-        });
+        let step = match decision.step {
+            Step::Await(_) if !may_wait => Step::Refuse(Denial::KeysUnavailable {
+                retry_after: BUSY_RETRY,
+            }),
+            step => step,
+        };
+        let endpoint = decision.endpoint.map(|endpoint| endpoint.name.as_str());
+        match &step {
+            Step::Await(_) => {}
+            Step::Forward(_) => self.envoy.metrics.request(endpoint, None),
+            Step::Refuse(denial) => self.envoy.metrics.request(endpoint, Some(denial.reason())),
+        }
         let (tenant, user, client) = match decision.identity {
             Some(identity) => (Some(identity.tenant), identity.user, identity.client),
             None => (None, None, None),
         };
+        let endpoint = decision
+            .endpoint
+            .map(|endpoint| endpoint.path.as_str().to_owned());
         Verdict {
-            step: decision.step,
+            step,
             record: Record {
                 endpoint,
                 tenant,

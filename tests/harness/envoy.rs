@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use ureq::http::{HeaderMap, Request};
 
-use super::envoy_config::{ACCESS_LOG, FILTER, LIVE_FILTER, OWN_LOG, Setup};
+use super::envoy_config::{ACCESS_LOG, BESIDE, FILTER, GATE, LIVE_FILTER, OWN_LOG, Setup};
 use super::process::{Process, envoy_binary};
 use super::wire::Wire;
 
@@ -43,7 +43,7 @@ impl Envoy {
             (fetch(admin, "/ready")?.status == 200).then_some(())
         });
         let gate = process.wait_for("its listener", |_| {
-            listener_address(&fetch(admin, "/listeners?format=json")?)
+            listener_address(&fetch(admin, "/listeners?format=json")?, GATE)
         });
         Self {
             process,
@@ -69,6 +69,13 @@ impl Envoy {
     /// Where clients knock.
     pub fn address(&self) -> SocketAddr {
         self.gate
+    }
+
+    /// Where the listener beside ours is, if there is one.
+    pub fn address_beside(&self) -> SocketAddr {
+        fetch(self.admin, "/listeners?format=json")
+            .and_then(|answer| listener_address(&answer, BESIDE))
+            .expect("a listener beside ours")
     }
 
     /// The same as the base of a URL.
@@ -235,9 +242,11 @@ fn write_live_filter(setup: &Setup, folder: &std::path::Path) {
     fs::rename(new, folder.join(LIVE_FILTER)).expect("a rename");
 }
 
-fn listener_address(answer: &Answer) -> Option<SocketAddr> {
+fn listener_address(answer: &Answer, name: &str) -> Option<SocketAddr> {
     let json = answer.json();
-    let socket = json.pointer("/listener_statuses/0/local_address/socket_address")?;
+    let listeners = json["listener_statuses"].as_array()?;
+    let listener = listeners.iter().find(|listener| listener["name"] == name)?;
+    let socket = listener.pointer("/local_address/socket_address")?;
     format!(
         "{}:{}",
         socket.get("address")?.as_str()?,

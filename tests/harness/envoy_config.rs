@@ -2,7 +2,7 @@
 //! hardening switchable, because some tests want what Envoy does without it.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -10,6 +10,10 @@ use super::process::wasm_module;
 
 /// The filter's name: of the HTTP filter, of the plugin, of its VM, and before its filter state.
 pub const FILTER: &str = "tenantgate";
+/// The listener that the filter is on.
+pub const GATE: &str = "gate";
+/// The listener that another filter is on, if a test asks for one.
+pub const BESIDE: &str = "beside";
 /// The cluster that every admitted request goes to.
 pub const MODEL: &str = "model";
 /// The file of the access log, one JSON object a line.
@@ -80,6 +84,10 @@ pub struct Setup {
     pub live: bool,
     /// Environment variables of Envoy that the VM may read.
     pub environment: Vec<(String, String)>,
+    /// The module, if it is another one than the filter.
+    pub module: Option<PathBuf>,
+    /// Another HTTP filter, on a listener of its own beside ours.
+    pub beside: Option<Value>,
 }
 
 impl Setup {
@@ -93,6 +101,8 @@ impl Setup {
             concurrency: 1,
             live: false,
             environment: Vec::new(),
+            module: None,
+            beside: None,
         }
     }
 
@@ -144,32 +154,53 @@ impl Setup {
         self
     }
 
+    /// Another module in the filter's place.
+    #[must_use]
+    pub fn running(mut self, module: PathBuf) -> Self {
+        self.module = Some(module);
+        self
+    }
+
+    /// The same listener once more, with this HTTP filter in ours' place.
+    #[must_use]
+    pub fn beside(mut self, filter: Value) -> Self {
+        self.beside = Some(filter);
+        self
+    }
+
     /// The bootstrap. Ports are 0: Envoy takes free ones and tells them, so that no two tests race for one.
     pub fn bootstrap(&self, folder: &Path) -> Value {
         let clusters = self
             .clusters
             .iter()
             .map(|(name, address)| cluster(name, *address, self.listener.trailers));
+        let listener = |name: &str, filter: Value| {
+            json!({
+                "name": name,
+                "address": socket("127.0.0.1", 0),
+                "filter_chains": [{ "filters": [{
+                    "name": "envoy.filters.network.http_connection_manager",
+                    "typed_config": self.connection_manager(folder, filter),
+                }] }],
+            })
+        };
+        let ours = [listener(GATE, self.filter_in_its_carrier(folder))].into_iter();
+        let beside = self
+            .beside
+            .iter()
+            .map(|other| listener(BESIDE, other.clone()));
         json!({
             "node": { "id": "test", "cluster": "test" },
             "admin": { "address": socket("127.0.0.1", 0) },
             "static_resources": {
-                "listeners": [{
-                    "name": "gate",
-                    "address": socket("127.0.0.1", 0),
-                    "filter_chains": [{ "filters": [{
-                        "name": "envoy.filters.network.http_connection_manager",
-                        "typed_config": self.connection_manager(folder),
-                    }] }],
-                }],
+                "listeners": ours.chain(beside).collect::<Vec<_>>(),
                 "clusters": clusters.collect::<Vec<_>>(),
             },
         })
     }
 
-    fn connection_manager(&self, folder: &Path) -> Value {
-        let listener = self.listener;
-        let filter = if self.live {
+    fn filter_in_its_carrier(&self, folder: &Path) -> Value {
+        if self.live {
             json!({ "name": FILTER, "config_discovery": {
                 "config_source": {
                     "path_config_source": { "path": folder.join(LIVE_FILTER) },
@@ -179,7 +210,11 @@ impl Setup {
             } })
         } else {
             json!({ "name": FILTER, "typed_config": self.filter() })
-        };
+        }
+    }
+
+    fn connection_manager(&self, folder: &Path, filter: Value) -> Value {
+        let listener = self.listener;
         json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "gate",
@@ -216,6 +251,7 @@ impl Setup {
             }),
         };
         let names = self.environment.iter().map(|(name, _)| name);
+        let module = self.module.clone().unwrap_or_else(wasm_module);
         json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
             "config": {
@@ -226,7 +262,7 @@ impl Setup {
                 "vm_config": {
                     "vm_id": FILTER,
                     "runtime": "envoy.wasm.runtime.v8",
-                    "code": { "local": { "filename": wasm_module() } },
+                    "code": { "local": { "filename": module } },
                     "environment_variables": { "host_env_keys": names.collect::<Vec<_>>() },
                 },
             },

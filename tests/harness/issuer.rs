@@ -8,29 +8,25 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use rsa::pkcs1::EncodeRsaPrivateKey;
-use rsa::traits::PublicKeyParts;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::server::Server;
+use super::tokens::{Key, Token, with};
 
 /// The audience that tokens are for unless a test says otherwise.
 pub const AUDIENCE: &str = "api://models";
 
-/// An RSA key of 2048 bits that signs with RS256.
+/// A key that signs with RS256, under the name that it is published by.
 #[derive(Clone)]
 pub struct SigningKey {
     kid: String,
-    key: rsa::RsaPrivateKey,
+    key: Key,
 }
 
 impl SigningKey {
-    /// A fresh one.
-    pub fn generate(kid: &str) -> Self {
-        let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).expect("a key");
+    /// A key by that name.
+    pub fn named(kid: &str, key: Key) -> Self {
         Self {
             kid: kid.to_owned(),
             key,
@@ -39,22 +35,16 @@ impl SigningKey {
 
     /// The public half, as it stands in a JWK Set.
     pub fn jwk(&self) -> Value {
-        let number = |number: &rsa::BigUint| BASE64_URL_SAFE_NO_PAD.encode(number.to_bytes_be());
-        json!({
-            "kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid,
-            "n": number(self.key.n()), "e": number(self.key.e()),
-        })
+        let more = json!({ "use": "sig", "alg": "RS256", "kid": self.kid });
+        with(self.key.bare_jwk(), more)
     }
 
     /// A JWT with these claims.
     pub fn sign(&self, claims: &Value) -> String {
-        let der = self.key.to_pkcs1_der().expect("a DER key");
-        let header = Header {
-            kid: Some(self.kid.clone()),
-            ..Header::new(Algorithm::RS256)
-        };
-        jsonwebtoken::encode(&header, claims, &EncodingKey::from_rsa_der(der.as_bytes()))
-            .expect("a JWT")
+        let token = Token::good().key(self.key).header("kid", self.kid.as_str());
+        token
+            .claims_text(claims.to_string())
+            .sign(Timestamp::UNIX_EPOCH)
     }
 }
 
@@ -115,7 +105,7 @@ impl Issuer {
 
     /// An issuer of this name.
     pub fn named(url: &str) -> Self {
-        let key = SigningKey::generate("first");
+        let key = SigningKey::named("first", Key::R1);
         let discovery = json!({
             "issuer": url,
             "jwks_uri": format!("{url}/keys"),
@@ -168,7 +158,7 @@ impl Issuer {
 
     /// From now on another key signs, and it alone is published.
     pub fn rotate_to(&mut self, kid: &str) {
-        self.key = SigningKey::generate(kid);
+        self.key = SigningKey::named(kid, Key::R2);
         let keys = json!({ "keys": [self.key.jwk()] });
         self.script().jwks.value = keys;
     }

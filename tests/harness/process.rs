@@ -19,10 +19,18 @@ pub fn envoy_binary() -> PathBuf {
 
 /// The module under test: `$TENANTGATE_WASM`, or what a release build leaves behind.
 pub fn wasm_module() -> PathBuf {
-    let module = std::env::var_os("TENANTGATE_WASM").map_or_else(
-        || repository().join("target/wasm32-wasip1/release/tenantgate.wasm"),
-        PathBuf::from,
-    );
+    let module = "target/wasm32-wasip1/release/tenantgate.wasm";
+    built("TENANTGATE_WASM", module)
+}
+
+/// `examples/verify_probe.rs`: `$TENANTGATE_PROBE`, or what its build leaves behind.
+pub fn probe_module() -> PathBuf {
+    let module = "target/probe/wasm32-wasip1/release/examples/verify_probe.wasm";
+    built("TENANTGATE_PROBE", module)
+}
+
+fn built(variable: &str, file: &str) -> PathBuf {
+    let module = std::env::var_os(variable).map_or_else(|| repository().join(file), PathBuf::from);
     assert!(
         module.exists(),
         "no module at {}: scripts/test builds it",

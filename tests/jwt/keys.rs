@@ -51,9 +51,9 @@ fn key_01_and_02_weak_and_huge_rsa_keys_are_skipped() {
         ("e = 2", n.clone(), vec![2], UnusableKey::RsaExponent),
         ("even e", n.clone(), vec![1, 0, 0], UnusableKey::RsaExponent),
         (
-            "e = 2^32 + 1",
+            "e = 2^32 + 3",
             n.clone(),
-            vec![1, 0, 0, 0, 1],
+            vec![1, 0, 0, 0, 3],
             UnusableKey::RsaExponent,
         ),
     ] {

@@ -1,0 +1,161 @@
+//! What is counted, and under which name.
+//!
+//! A proxy-wasm metric has a name and no labels; Envoy makes labels of a name by the rules of its `stats_config`
+//! (`envoy/envoy.yaml` has those for these names). Every label comes from the configuration or from a fixed list: no
+//! request can make a new metric.
+
+use std::fmt;
+
+use crate::fetch::Part;
+use crate::fetch::document::Cause;
+
+/// One thing that is counted or measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Metric<'a> {
+    /// Requests that were decided about.
+    Requests {
+        /// The endpoint's name, if one was addressed.
+        endpoint: Option<&'a str>,
+        /// The reason of a refusal; none for a request that went on.
+        reason: Option<&'static str>,
+    },
+    /// Documents asked for.
+    Fetches {
+        /// Whose document it is.
+        issuer: &'a str,
+        /// Which one.
+        document: Part,
+        /// Why.
+        cause: Cause,
+    },
+    /// Documents asked for in vain.
+    FetchFailures {
+        /// Whose document it is.
+        issuer: &'a str,
+        /// Which one.
+        document: Part,
+    },
+    /// How old the keys of an issuer are, in seconds. A gauge.
+    KeysAge {
+        /// Whose keys they are.
+        issuer: &'a str,
+    },
+    /// Tokens that were looked for among those verified before.
+    TokenCacheLookups {
+        /// Whether the token was there.
+        hit: bool,
+    },
+}
+
+/// The name, as Envoy gets it.
+impl fmt::Display for Metric<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tenantgate.")?;
+        match self {
+            Self::Requests { endpoint, reason } => {
+                // An endpoint's name has no parentheses.
+                let endpoint = endpoint.unwrap_or("(none)");
+                let decision = if reason.is_some() { "deny" } else { "allow" };
+                let reason = reason.unwrap_or("none");
+                write!(
+                    f,
+                    "endpoint.{endpoint}.decision.{decision}.reason.{reason}.requests_total"
+                )
+            }
+            Self::Fetches {
+                issuer,
+                document,
+                cause,
+            } => {
+                write!(
+                    f,
+                    "issuer.{issuer}.document.{document}.cause.{cause}.fetches_total"
+                )
+            }
+            Self::FetchFailures { issuer, document } => {
+                write!(
+                    f,
+                    "issuer.{issuer}.document.{document}.fetch_failures_total"
+                )
+            }
+            Self::KeysAge { issuer } => write!(f, "issuer.{issuer}.keys_age_seconds"),
+            Self::TokenCacheLookups { hit } => {
+                write!(
+                    f,
+                    "result.{}.token_cache_lookups_total",
+                    if *hit { "hit" } else { "miss" }
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Discovery => "discovery",
+            Self::Keys => "keys",
+        })
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::First => "first",
+            Self::Schedule => "schedule",
+            Self::UnknownKey => "unknown_key",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_a_name_of_its_own() {
+        let issuer = "https://idp.test";
+        for (metric, name) in [
+            (
+                Metric::Requests {
+                    endpoint: Some("chat"),
+                    reason: None,
+                },
+                "tenantgate.endpoint.chat.decision.allow.reason.none.requests_total",
+            ),
+            (
+                Metric::Requests {
+                    endpoint: None,
+                    reason: Some("unknown_endpoint"),
+                },
+                "tenantgate.endpoint.(none).decision.deny.reason.unknown_endpoint.requests_total",
+            ),
+            (
+                Metric::Fetches {
+                    issuer,
+                    document: Part::Keys,
+                    cause: Cause::UnknownKey,
+                },
+                "tenantgate.issuer.https://idp.test.document.keys.cause.unknown_key.fetches_total",
+            ),
+            (
+                Metric::FetchFailures {
+                    issuer,
+                    document: Part::Discovery,
+                },
+                "tenantgate.issuer.https://idp.test.document.discovery.fetch_failures_total",
+            ),
+            (
+                Metric::KeysAge { issuer },
+                "tenantgate.issuer.https://idp.test.keys_age_seconds",
+            ),
+            (
+                Metric::TokenCacheLookups { hit: true },
+                "tenantgate.result.hit.token_cache_lookups_total",
+            ),
+        ] {
+            assert_eq!(metric.to_string(), name);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Metrics by the ids that the proxy has for their names.
+//!
+//! The proxy makes a new id at each definition, so each is defined once a VM and kept. There are as many as the
+//! configuration gives rise to, and no request can add one.
+
+use std::collections::HashMap;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::MetricType;
+
+use crate::metrics::Metric;
+
+/// The metrics of one configuration.
+#[derive(Debug, Default)]
+pub(super) struct Metrics {
+    by_name: HashMap<String, u32>,
+    /// Requests by endpoint and reason: the one metric that every request has to find.
+    requests: HashMap<String, HashMap<&'static str, u32>>,
+}
+
+impl Metrics {
+    /// Counts a request that was decided about.
+    pub fn request(&mut self, endpoint: Option<&str>, reason: Option<&'static str>) {
+        // No endpoint and no reason has an empty name.
+        let (endpoint_key, reason_key) = (endpoint.unwrap_or_default(), reason.unwrap_or_default());
+        let known = self
+            .requests
+            .get(endpoint_key)
+            .and_then(|reasons| reasons.get(reason_key))
+            .copied();
+        let id = known.or_else(|| {
+            let id = define(MetricType::Counter, Metric::Requests { endpoint, reason })?;
+            self.requests
+                .entry(endpoint_key.to_owned())
+                .or_default()
+                .insert(reason_key, id);
+            Some(id)
+        });
+        add(id, 1);
+    }
+
+    /// Counts more of something.
+    pub fn count(&mut self, metric: Metric<'_>, more: u64) {
+        if more == 0 {
+            return;
+        }
+        let id = self.id(MetricType::Counter, metric);
+        add(id, more);
+    }
+
+    /// Says how much of something there is.
+    pub fn measure(&mut self, metric: Metric<'_>, value: u64) {
+        if let Some(id) = self.id(MetricType::Gauge, metric) {
+            let _ = hostcalls::record_metric(id, value);
+        }
+    }
+
+    fn id(&mut self, kind: MetricType, metric: Metric<'_>) -> Option<u32> {
+        let name = metric.to_string();
+        if let Some(id) = self.by_name.get(&name) {
+            return Some(*id);
+        }
+        let id = define(kind, metric)?;
+        self.by_name.insert(name, id);
+        Some(id)
+    }
+}
+
+fn define(kind: MetricType, metric: Metric<'_>) -> Option<u32> {
+    hostcalls::define_metric(kind, &metric.to_string()).ok()
+}
+
+fn add(id: Option<u32>, more: u64) {
+    // The proxy takes no nought, and no negative numbers.
+    if let (Some(id), Ok(more @ 1..)) = (id, i64::try_from(more)) {
+        let _ = hostcalls::increment_metric(id, more);
+    }
+}
