@@ -189,6 +189,7 @@ impl Setup {
         json!({
             "node": { "id": "test", "cluster": "test" },
             "admin": { "address": socket("127.0.0.1", 0) },
+            "stats_config": documented()["stats_config"],
             "static_resources": {
                 "listeners": ours.chain(beside).collect::<Vec<_>>(),
                 "clusters": clusters.collect::<Vec<_>>(),
@@ -351,4 +352,11 @@ fn own_log(folder: &Path) -> Value {
             } },
         },
     })
+}
+
+/// `envoy/envoy.yaml`, which operators copy from.
+pub fn documented() -> Value {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy/envoy.yaml");
+    let text = std::fs::read_to_string(&file).expect("envoy/envoy.yaml is readable");
+    serde_saphyr::from_str(&text).expect("envoy/envoy.yaml is YAML")
 }
