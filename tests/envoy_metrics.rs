@@ -1,0 +1,114 @@
+//! The filter's metrics as Prometheus scrapes them from a real Envoy, with the label rules that `envoy/envoy.yaml` ships.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking and waits by the real clock"
+)]
+
+mod harness;
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::issuer::AUDIENCE;
+use harness::{Envoy, Issuer, Setup, Upstream};
+use serde_json::json;
+
+#[test]
+fn decisions_fetches_and_lookups_are_counted_under_names_that_prometheus_users_expect() {
+    let (issuer, upstream) = (Issuer::start(), Upstream::start());
+    let plugin = json!({
+        "clusters": { "issuer.test": "issuer" },
+        "endpoints": [
+            { "name": "health.v1", "path": "/healthz", "authorizer": { "type": "none" } },
+            { "name": "infer", "path": "/v1/infer", "authorizer": {
+                "type": "oidc", "oidc": { "issuer": issuer.url(), "audience": AUDIENCE } } },
+        ],
+    });
+    let envoy = Envoy::start(
+        Setup::with(plugin)
+            .model(upstream.address())
+            .cluster("issuer", issuer.address())
+            .workers(2),
+    );
+    let token = issuer.token("acme");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while envoy.get("/v1/infer").bearer(&token).send().status != 200 {
+        assert!(Instant::now() < deadline, "no keys\n{}", envoy.log());
+    }
+    envoy.get("/healthz").send().admitted();
+    envoy
+        .get("/v1/infer")
+        .send()
+        .refused(401, "missing_credential");
+    envoy
+        .get("/elsewhere")
+        .send()
+        .refused(404, "unknown_endpoint");
+
+    let url = issuer.url();
+    let expected = [
+        r#"tenantgate_requests_total{endpoint="health.v1",decision="allow",reason="none"} 1"#.to_owned(),
+        r#"tenantgate_requests_total{endpoint="infer",decision="allow",reason="none"} 1"#.to_owned(),
+        r#"tenantgate_requests_total{endpoint="infer",decision="deny",reason="missing_credential"} 1"#.to_owned(),
+        r#"tenantgate_requests_total{endpoint="(none)",decision="deny",reason="unknown_endpoint"} 1"#.to_owned(),
+        format!(r#"tenantgate_fetches_total{{issuer="{url}",document="discovery",cause="first"}} 1"#),
+        format!(r#"tenantgate_fetches_total{{issuer="{url}",document="keys",cause="first"}} 1"#),
+        r#"tenantgate_token_cache_lookups_total{result="miss"} 1"#.to_owned(),
+        format!(r#"tenantgate_keys_age_seconds{{issuer="{url}"}}"#),
+    ];
+    // Some are brought up to date now and then only.
+    let scrape = loop {
+        let scrape = envoy.admin("/stats/prometheus?filter=wasmcustom");
+        let missing: Vec<_> = expected
+            .iter()
+            .filter(|line| !scrape.contains(line.as_str()))
+            .collect();
+        if missing.is_empty() {
+            break scrape;
+        }
+        assert!(Instant::now() < deadline, "missing: {missing:#?}\n{scrape}");
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    assert!(
+        !scrape.contains("wasmcustom"),
+        "a label rule misses a metric:\n{scrape}"
+    );
+    lint(&scrape);
+}
+
+/// What `promtool` says against our own metrics. Envoy gives no help texts, which it always minds.
+fn lint(scrape: &str) {
+    let promtool = std::env::var("PROMTOOL")
+        .unwrap_or_else(|_| format!("{}/.tools/bin/promtool", env!("CARGO_MANIFEST_DIR")));
+    let mut child = Command::new(&promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{promtool}: {error}; scripts/setup installs it"));
+    let ours: String = scrape
+        .lines()
+        .filter(|line| line.contains("tenantgate_"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(ours.as_bytes())
+        .expect("promtool reads");
+    let output = child.wait_with_output().expect("promtool ends");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let complaints: Vec<_> = said
+        .lines()
+        .filter(|line| !line.contains("no help text"))
+        .collect();
+    assert!(complaints.is_empty(), "{complaints:#?}\n{ours}");
+}
