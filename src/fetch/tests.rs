@@ -237,6 +237,48 @@ fn a_callout_that_is_never_answered_is_given_up() {
 }
 
 #[test]
+fn a_worker_that_ends_late_leaves_the_fetch_to_whoever_has_it_by_now() {
+    let mut first = Worker::with_jwks_uri();
+    let mut second = first.sibling();
+    first.tick();
+    second.after(7);
+    assert_eq!(second.sent().len(), 1);
+    first.fetcher.abandon(&mut first.host);
+    let mut third = second.sibling();
+    third.tick();
+    assert_eq!(third.sent().len(), 0);
+}
+
+/// KEY-23 of the attack catalogue.
+#[test]
+fn an_answer_that_was_asked_for_earlier_does_not_replace_a_later_ones() {
+    let kid = |kid: &str| ok(&JWKS.replace("one", kid));
+    let knows = |worker: &Worker, kid: &str| {
+        let State::Usable(keys) = worker.fetcher.of(KEYS, worker.host.now()) else {
+            panic!("no keys")
+        };
+        keys.knows(kid)
+    };
+    let mut slow = Worker::with_jwks_uri();
+    let mut fast = slow.sibling();
+    slow.tick();
+    slow.host.advance(Duration::from_secs(1));
+    // Somebody breaks the lease, so that both are at it.
+    let shelf = Shelf::of(&Location::parse("https://idp.test/keys").unwrap());
+    let now = slow.host.now();
+    shelf.publish_failure(now, &mut slow.host);
+    fast.tick();
+    assert_eq!((slow.sent().len(), fast.sent().len()), (1, 1));
+    slow.host.advance(Duration::from_secs(1));
+    fast.answer(kid("renewed"));
+    slow.host.advance(Duration::from_secs(1));
+    slow.answer(kid("withdrawn"));
+    for worker in [&slow, &fast, &fast.sibling()] {
+        assert!(knows(worker, "renewed") && !knows(worker, "withdrawn"));
+    }
+}
+
+#[test]
 fn a_failure_is_everybodys_failure() {
     let mut first = Worker::with_jwks_uri();
     let mut second = first.sibling();

@@ -58,7 +58,7 @@ impl Root {
 
     fn sleep(&self, worker: &SharedWorker) {
         let now = host::now();
-        let next = worker.borrow_mut().next_event();
+        let next = worker.borrow_mut().next_event(now);
         let pause = next.map_or(SignedDuration::MAX, |next| {
             next.duration_since(now).max(SignedDuration::ZERO)
         });

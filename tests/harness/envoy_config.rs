@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::process::wasm_module;
+use super::module;
 
 /// The filter's name: of the HTTP filter, of the plugin, of its VM, and before its filter state.
 pub const FILTER: &str = "tenantgate";
@@ -249,7 +249,7 @@ impl Setup {
             }),
         };
         let names = self.environment.iter().map(|(name, _)| name);
-        let module = self.module.clone().unwrap_or_else(wasm_module);
+        let module = self.module.as_deref().unwrap_or_else(|| module::filter());
         json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
             "config": {
