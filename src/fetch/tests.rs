@@ -73,6 +73,7 @@ impl Worker {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "an answer may also be none")]
 fn ok(body: &str) -> Option<Answer> {
     Some(Answer {
         status: 200,
@@ -81,6 +82,7 @@ fn ok(body: &str) -> Option<Answer> {
     })
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "an answer may also be none")]
 fn status(status: u16) -> Option<Answer> {
     Some(Answer {
         status,
