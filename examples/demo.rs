@@ -60,10 +60,11 @@ fn main() -> Result<(), Failure> {
     let mut surprises = 0_usize;
     for row in &rows {
         let (status, answer) = send(&agent, &gate, row)?;
-        let reason = answer
-            .pointer("/error/code")
-            .and_then(Value::as_str)
-            .unwrap_or("");
+        let code = answer.pointer("/error/code").and_then(Value::as_str);
+        let reason = match row.outcome {
+            Outcome::ByEnvoy => code.unwrap_or("(Envoy itself)"),
+            _ => code.unwrap_or(""),
+        };
         let saw = answer.get("saw");
         let tenant = saw
             .and_then(|saw| saw.get("x-tenant-id"))

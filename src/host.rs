@@ -114,6 +114,7 @@ pub mod fake {
 
     impl FakeHost {
         /// Another worker of the same process.
+        #[must_use]
         pub fn sibling(&self) -> Self {
             Self {
                 now: Rc::clone(&self.now),
@@ -124,7 +125,8 @@ pub mod fake {
 
         /// Lets time pass for the whole process.
         pub fn advance(&self, by: Duration) {
-            self.now.set(self.now.get().checked_add(by).unwrap());
+            let later = self.now.get().checked_add(by);
+            self.now.set(later.unwrap_or(Timestamp::MAX));
         }
     }
 
@@ -163,12 +165,14 @@ pub mod fake {
             {
                 return Err(Contended);
             }
-            data.insert(key.to_owned(), (bytes.to_vec(), current.unwrap_or(0) + 1));
+            let version = current.unwrap_or(0).saturating_add(1);
+            data.insert(key.to_owned(), (bytes.to_vec(), version));
             Ok(())
         }
 
         fn count(&mut self, metric: Metric<'_>) {
-            *self.metrics.entry(metric.to_string()).or_default() += 1;
+            let count = self.metrics.entry(metric.to_string()).or_default();
+            *count = count.saturating_add(1);
         }
 
         fn measure(&mut self, metric: Metric<'_>, value: u64) {

@@ -18,7 +18,7 @@ mod harness;
 use std::collections::BTreeMap;
 
 use corpus::{Group, due};
-use harness::process::probe_module;
+use harness::module;
 use harness::tokens::base64;
 use harness::{Envoy, Setup, Upstream};
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ fn verdicts_by(verifier: &str, groups: &[Group]) -> Verdicts {
     let upstream = Upstream::start();
     let setup = Setup::with(json!(verifier))
         .carried_as_text()
-        .running(probe_module())
+        .running(module::probe().to_owned())
         .model(upstream.address());
     let envoy = Envoy::start(setup);
     let mut all = Verdicts {

@@ -4,6 +4,7 @@
 //! an entry, and the cache holds no token. Bounded; a policy that changes gets a new cache.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use quick_cache::unsync::Cache;
@@ -52,17 +53,19 @@ impl TokenCache {
         }
     }
 
-    /// The claims of a token that was verified before, if it could not have become bad since: it has not reached its
-    /// `exp`, and the key that signed it is still among the issuer's.
+    /// The claims of a token that was verified before, if a new look would find the same: the token is in force, and the
+    /// key that signed it is still among the issuer's.
     pub fn find(
         &self,
         token: TokenDigest,
         authorizer: AuthorizerId,
         keys: &KeySet,
         now: Timestamp,
+        clock_skew: Duration,
     ) -> Option<Rc<VerifiedClaims>> {
         let claims = self.tokens.as_ref()?.get(&(token, authorizer))?;
-        let holds = now < claims.expires_at() && keys.contains(claims.signed_by());
+        let holds =
+            claims.still_holds(now, clock_skew).is_ok() && keys.contains(claims.signed_by());
         holds.then(|| Rc::clone(claims))
     }
 

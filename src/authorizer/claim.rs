@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn claims(value: Value) -> Map<String, Value> {
+    fn claims(value: &Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap()
     }
 
@@ -176,7 +176,7 @@ mod tests {
             (json!({"tenant": "t1"}), None),
         ] {
             assert_eq!(
-                path.find(&claims(value.clone())).and_then(Value::as_str),
+                path.find(&claims(&value)).and_then(Value::as_str),
                 expected,
                 "{value}"
             );
@@ -184,7 +184,7 @@ mod tests {
         let namespaced = ClaimPath::try_from("https://example.com/tenant".to_owned()).unwrap();
         assert!(
             namespaced
-                .find(&claims(json!({"https://example.com/tenant": "t1"})))
+                .find(&claims(&json!({"https://example.com/tenant": "t1"})))
                 .is_some()
         );
         for text in ["", ".", ".."] {
@@ -253,6 +253,6 @@ mod tests {
             Requirement::All(vec![]),
         );
         assert!(!required.hold(&Map::new()));
-        assert!(required.hold(&claims(json!({"scp": ""}))));
+        assert!(required.hold(&claims(&json!({"scp": ""}))));
     }
 }

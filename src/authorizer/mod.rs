@@ -146,7 +146,8 @@ impl Guard {
 
         for oidc in readers() {
             if let Keys::Usable(key_set) = keys.of(oidc.keys, now)
-                && let Some(claims) = cache.find(digest, oidc.id, key_set, now)
+                && let Some(claims) =
+                    cache.find(digest, oidc.id, key_set, now, oidc.rules.clock_skew)
                 && let Ok(identity) = oidc.identify(&claims)
             {
                 cache.lookups.hits = cache.lookups.hits.saturating_add(1);

@@ -27,6 +27,13 @@ impl Terms {
     pub const COOLDOWN: SignedDuration = SignedDuration::from_secs(30);
     /// Far more than a document of some kilobytes takes, and less than a client waits.
     pub const TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
+    /// How much longer a fetch counts as under way than it may take.
+    const GRACE: SignedDuration = SignedDuration::from_secs(1);
+
+    /// How long whoever fetches has it to itself. A worker that died meanwhile is replaced after it.
+    pub fn lease(&self) -> SignedDuration {
+        self.timeout.saturating_add(Self::GRACE)
+    }
 }
 
 impl Default for Terms {
@@ -95,6 +102,18 @@ enum Attempt {
     NotBefore(Timestamp),
     /// Somebody (this worker or another) is fetching; given up on at that time.
     UnderWay { until: Timestamp },
+}
+
+impl Attempt {
+    /// Until when nothing is to be begun, if that is still to come. What is further ahead than anything is ever planned
+    /// is from before the clock was set back, and binds nobody.
+    fn pending(self, now: Timestamp, terms: Terms) -> Option<Timestamp> {
+        let (until, longest) = match self {
+            Self::NotBefore(start) => (start, BACK_OFF_MOST),
+            Self::UnderWay { until } => (until, terms.lease()),
+        };
+        (now < until && until <= later(now, longest)).then_some(until)
+    }
 }
 
 /// What can be said of a document right now.
@@ -170,32 +189,37 @@ impl Schedule {
     }
 
     fn state(&self, now: Timestamp) -> State<()> {
-        match (&self.good, self.attempt) {
-            (Some(good), _) if age(good.fetched_at, now) < self.terms.max_stale => {
+        match (
+            &self.good,
+            self.attempt,
+            self.attempt.pending(now, self.terms),
+        ) {
+            (Some(good), ..) if age(good.fetched_at, now) < self.terms.max_stale => {
                 State::Usable(())
             }
-            (_, Attempt::NotBefore(start)) if now < start => State::Unavailable {
+            (_, Attempt::NotBefore(_), Some(start)) => State::Unavailable {
                 retry_after: start.duration_since(now),
             },
             _ => State::Coming,
         }
     }
 
-    /// When an attempt should next be started (now or in the past: at once), or one under way be given up.
-    pub fn next_event(&self) -> Timestamp {
-        match (self.attempt, &self.good) {
-            (Attempt::UnderWay { until }, _) => until,
-            (Attempt::NotBefore(start), None) => start,
-            (Attempt::NotBefore(start), Some(good)) => start.max(good.refresh_at),
-        }
+    /// When an attempt should next be started (now: at once), or one under way be given up.
+    pub fn next_event(&self, now: Timestamp) -> Timestamp {
+        let pending = self.attempt.pending(now, self.terms);
+        pending.max(self.fresh_until(now)).unwrap_or(now)
     }
 
     /// Whether an attempt should be started.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        // A clock that was set back must not keep a document for longer than it ran forward.
-        let from_the_future = self.good.as_ref().is_some_and(|good| now < good.fetched_at);
-        let waiting = matches!(self.attempt, Attempt::UnderWay { until } if now < until);
-        !waiting && (self.next_event() <= now || from_the_future)
+        self.next_event(now) <= now
+    }
+
+    /// When a refresh is due, if that is still to come. A clock that was set back must not keep a document for longer
+    /// than it ran forward.
+    fn fresh_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let good = self.good.as_ref()?;
+        (good.fetched_at <= now && now < good.refresh_at).then_some(good.refresh_at)
     }
 
     /// When the last good document was fetched.
@@ -234,7 +258,7 @@ impl Schedule {
         // What may not serve for longer has to be had anew by then.
         let fresh_for = fresh_for.min(self.terms.max_stale);
         // Between eight and nine tenths of the way.
-        let tenth = fresh_for / 10;
+        let tenth = fresh_for.checked_div(10).unwrap_or_default();
         let early = tenth.saturating_mul(8).saturating_add(part(tenth, random));
         let refresh_at = later(fetched_at, early);
         self.good = Some(Good {
@@ -265,18 +289,23 @@ impl Schedule {
 
     /// Asks for a newer document ahead of time: at most once per [`Terms::cooldown`], whatever there is.
     pub fn hurry(&mut self, now: Timestamp) -> Refresh {
-        match self.attempt {
-            Attempt::UnderWay { until } if now < until => return Refresh::Coming,
-            Attempt::NotBefore(start) if now < start => {
+        match (self.attempt, self.attempt.pending(now, self.terms)) {
+            (Attempt::UnderWay { .. }, Some(_)) => return Refresh::Coming,
+            (Attempt::NotBefore(_), Some(start)) => {
                 return Refresh::Unavailable {
                     retry_after: start.duration_since(now),
                 };
             }
-            _ => {}
+            (_, None) => {}
         }
+        // Another request was granted it a moment ago, or it was time anyway.
+        if self.is_due(now) {
+            return Refresh::Coming;
+        }
+        // One from the future is from before the clock was set back, or somebody's invention.
         if self
             .hurried_at
-            .is_some_and(|last| age(last, now) < self.terms.cooldown)
+            .is_some_and(|last| last <= now && age(last, now) < self.terms.cooldown)
         {
             return Refresh::TooSoon;
         }
@@ -301,7 +330,7 @@ pub(super) fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
 
 /// Between half of the duration and all of it.
 fn spread(duration: SignedDuration, random: u64) -> SignedDuration {
-    let half = duration / 2;
+    let half = duration.checked_div(2).unwrap_or_default();
     half.saturating_add(part(half, random))
 }
 
@@ -450,6 +479,45 @@ mod tests {
             document.schedule.hurry(at(41)),
             Refresh::Unavailable { .. }
         ));
+    }
+
+    #[test]
+    fn a_refresh_that_was_granted_is_coming_for_all_who_ask_before_it_begins() {
+        let mut document = fetched(0);
+        assert_eq!(document.schedule.hurry(at(30)), Refresh::Coming);
+        assert_eq!(document.schedule.hurry(at(30)), Refresh::Coming);
+        document.schedule.under_way(at(36));
+        document.succeeded("two", at(31), None, 0);
+        assert_eq!(document.schedule.hurry(at(31)), Refresh::TooSoon);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_prolongs_nothing() {
+        let hour = 3600;
+        let mut document = Document::<()>::new(Terms::default());
+        document.schedule.under_way(at(hour + 6));
+        assert!(document.schedule.is_due(at(0)), "an attempt");
+        document.schedule.failed(at(hour), 0);
+        assert_eq!(document.state(at(0)), State::Coming, "a pause");
+        assert!(document.schedule.is_due(at(0)), "a pause");
+        let mut document = fetched(hour);
+        assert!(document.schedule.is_due(at(0)));
+        document.schedule.under_way(at(6));
+        assert_eq!(document.schedule.next_event(at(0)), at(6));
+        let next = document.schedule.next_event(at(hour));
+        assert!(
+            next > at(hour),
+            "forward again, nothing is due, and nobody wakes for it"
+        );
+        let mut document = fetched(0);
+        assert_eq!(document.schedule.hurry(at(30)), Refresh::Coming);
+        document.succeeded("two", at(31), None, 0);
+        document.schedule.hurried_elsewhere(Timestamp::MAX);
+        assert_eq!(
+            document.schedule.hurry(at(61)),
+            Refresh::Coming,
+            "a cooldown"
+        );
     }
 
     #[test]

@@ -279,6 +279,10 @@ mod tests {
                 DocumentError::ForeignKeys,
             ),
             (
+                r#""https://keys.test:8443/keys""#,
+                DocumentError::ForeignKeys,
+            ),
+            (
                 r#""https://idp.test@other.test/keys""#,
                 DocumentError::BadKeysUrl(LocationError::UserInfo),
             ),

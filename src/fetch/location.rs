@@ -115,9 +115,10 @@ impl Clusters {
         self.0.insert(host.to_ascii_lowercase(), cluster);
     }
 
-    /// The operator's word that this host may be called.
+    /// The operator's word that this host may be called, on the port that is listed or else the scheme's own: behind
+    /// one cluster, another port can be another virtual host.
     pub fn lists(&self, location: &Location) -> bool {
-        self.listed(location).is_some()
+        self.0.contains_key(location.authority())
     }
 
     fn reaching<'a>(&'a self, location: &'a Location) -> &'a str {

@@ -61,6 +61,10 @@ struct InFlight {
     part: Part,
     /// Where it went. The document may have moved meanwhile.
     location: Location,
+    /// The age of what it brings counts from here: it cannot be newer, however long it takes.
+    sent_at: Timestamp,
+    /// When others stop waiting for it.
+    until: Timestamp,
 }
 
 impl KeysOf for Fetcher {
@@ -118,12 +122,16 @@ impl Fetcher {
     }
 
     /// When [`drive`](Self::drive) has something to do next.
-    pub fn next_event(&mut self) -> Option<Timestamp> {
+    pub fn next_event(&mut self, now: Timestamp) -> Option<Timestamp> {
         let parts = [Part::Discovery, Part::Keys];
         self.sources
             .iter_mut()
             .flat_map(|source| {
-                parts.map(|part| source.schedule(part).map(|schedule| schedule.next_event()))
+                parts.map(|part| {
+                    source
+                        .schedule(part)
+                        .map(|schedule| schedule.next_event(now))
+                })
             })
             .flatten()
             .min()
@@ -160,6 +168,8 @@ impl Fetcher {
             source: index,
             part,
             location,
+            sent_at,
+            until: _,
         }) = self.in_flight.remove(&id)
         else {
             return false;
@@ -170,7 +180,7 @@ impl Fetcher {
         if source.location(part) != Some(&location) {
             return true;
         }
-        let now = host.now();
+        let fetched_at = sent_at.min(host.now());
         let shared = Shelf::of(&location);
         let taken = match answer {
             Some(answer) if answer.status == 200 => {
@@ -179,7 +189,7 @@ impl Fetcher {
                     source,
                     part,
                     &answer.body,
-                    now,
+                    fetched_at,
                     fresh_for,
                     host.random(),
                     &self.clusters,
@@ -195,7 +205,10 @@ impl Fetcher {
                 let hurried_at = source
                     .schedule(part)
                     .and_then(|schedule| schedule.hurried_at());
-                shared.publish(&SharedDocument::new(now, fresh_for, hurried_at, body), host);
+                let document = SharedDocument::new(fetched_at, fresh_for, hurried_at, body);
+                shared.publish(&document, host);
+                // Somebody may have asked later and been answered sooner.
+                take_over(source, part, &shared, &self.clusters, host);
             }
             Err(error) => {
                 log::warn!(
@@ -206,6 +219,14 @@ impl Fetcher {
             }
         }
         true
+    }
+
+    /// Gives up what is under way, because its answers will not come any more: others need not wait for the end of a
+    /// lease.
+    pub fn abandon(&mut self, host: &mut impl Host) {
+        for (_, sent) in self.in_flight.drain() {
+            Shelf::of(&sent.location).release(sent.until, host);
+        }
     }
 
     fn drive_part(&mut self, index: usize, part: Part, host: &mut impl Host) {
@@ -231,8 +252,8 @@ impl Fetcher {
         if !schedule.is_due(now) {
             return;
         }
-        let (timeout, cause) = (schedule.terms().timeout, schedule.cause());
-        match shared.claim(timeout, host) {
+        let (terms, cause) = (*schedule.terms(), schedule.cause());
+        match shared.claim(terms.lease(), host) {
             Turn::Theirs { until } => {
                 schedule.under_way(until.min(document::later(now, LOOK_AGAIN)));
             }
@@ -247,13 +268,15 @@ impl Fetcher {
                     document: part,
                     cause,
                 });
-                if let Ok(id) = host.dispatch(&location.callout(&self.clusters, timeout)) {
+                if let Ok(id) = host.dispatch(&location.callout(&self.clusters, terms.timeout)) {
                     self.in_flight.insert(
                         id,
                         InFlight {
                             source: index,
                             part,
                             location,
+                            sent_at: now,
+                            until,
                         },
                     );
                 } else {

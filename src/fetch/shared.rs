@@ -15,8 +15,8 @@ use crate::host::{Host, Shared};
 /// Set apart from what other plugins share, and from other layouts of our own.
 const NAMESPACE: &str = "tenantgate/1";
 
-/// How much longer a lease is than the fetch may take. A worker that died while fetching is replaced after it.
-const GRACE: SignedDuration = SignedDuration::from_secs(1);
+/// How often a write is tried that others come in between of. There is one writer at a time, almost always.
+const WRITES: usize = 3;
 
 /// The entries of one document.
 #[derive(Clone, Debug)]
@@ -111,16 +111,37 @@ impl Shelf {
 
     /// A document newer than ours, if another worker shared one.
     pub fn newer(&self, than: Option<Timestamp>, host: &impl Host) -> Option<SharedDocument> {
-        let document =
-            SharedDocument::decode(host.shared(&self.document)?.bytes.as_slice()).ok()?;
-        let fetched_at = document.fetched_at();
-        (than.is_none_or(|ours| fetched_at > ours) && fetched_at <= host.now()).then_some(document)
+        newer_in(&host.shared(&self.document)?, than, host.now())
     }
 
-    /// Shares a document and ends the lease.
+    /// Shares a document and ends the lease. One that was asked for later is not replaced: its answer was only faster.
     pub fn publish(&self, document: &SharedDocument, host: &mut impl Host) {
-        let _ = host.share(&self.document, &document.encode_to_vec(), None);
+        let bytes = document.encode_to_vec();
+        for _ in 0..WRITES {
+            let seen = host.shared(&self.document);
+            let surpassed = seen
+                .as_ref()
+                .and_then(|seen| newer_in(seen, Some(document.fetched_at()), host.now()))
+                .is_some();
+            if surpassed || host.share(&self.document, &bytes, seen.as_ref()).is_ok() {
+                break;
+            }
+        }
         let _ = host.share(&self.lease, &Lease::default().encode_to_vec(), None);
+    }
+
+    /// Ends the lease until then, if nobody else has it by now: whoever had it will not fetch.
+    pub fn release(&self, until: Timestamp, host: &mut impl Host) {
+        let Some(seen) = host.shared(&self.lease) else {
+            return;
+        };
+        let ours = Lease {
+            until_ms: until.as_millisecond(),
+            failed: false,
+        };
+        if Lease::decode(seen.bytes.as_slice()).is_ok_and(|lease| lease == ours) {
+            let _ = host.share(&self.lease, &Lease::default().encode_to_vec(), Some(&seen));
+        }
     }
 
     /// Shares a failure, so that the pause after it is everybody's.
@@ -132,9 +153,8 @@ impl Shelf {
         let _ = host.share(&self.lease, &lease.encode_to_vec(), None);
     }
 
-    /// Claims the right to fetch.
-    pub fn claim(&self, timeout: SignedDuration, host: &mut impl Host) -> Turn {
-        let longest = timeout.saturating_add(GRACE);
+    /// Claims the right to fetch for that long.
+    pub fn claim(&self, longest: SignedDuration, host: &mut impl Host) -> Turn {
         let now = host.now();
         let seen = host.shared(&self.lease);
         let lease = seen
@@ -169,6 +189,13 @@ impl Lease {
             Turn::Theirs { until }
         })
     }
+}
+
+/// The document in an entry, if it is newer than ours and not from the future.
+fn newer_in(entry: &Shared, than: Option<Timestamp>, now: Timestamp) -> Option<SharedDocument> {
+    let document = SharedDocument::decode(entry.bytes.as_slice()).ok()?;
+    let fetched_at = document.fetched_at();
+    (than.is_none_or(|ours| fetched_at > ours) && fetched_at <= now).then_some(document)
 }
 
 fn time(milliseconds: i64) -> Timestamp {

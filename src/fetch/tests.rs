@@ -73,6 +73,7 @@ impl Worker {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "an answer may also be none")]
 fn ok(body: &str) -> Option<Answer> {
     Some(Answer {
         status: 200,
@@ -81,6 +82,7 @@ fn ok(body: &str) -> Option<Answer> {
     })
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "an answer may also be none")]
 fn status(status: u16) -> Option<Answer> {
     Some(Answer {
         status,
@@ -203,6 +205,22 @@ fn a_worker_that_dies_while_it_fetches_is_replaced() {
 }
 
 #[test]
+fn a_worker_that_ends_while_it_fetches_leaves_the_fetch_to_others() {
+    let mut first = Worker::with_jwks_uri();
+    let mut second = first.sibling();
+    first.tick();
+    second.tick();
+    assert_eq!((first.sent().len(), second.sent().len()), (1, 0));
+    first.fetcher.abandon(&mut first.host);
+    // As soon as it looks again.
+    second.host.advance(Duration::from_millis(25));
+    second.tick();
+    assert_eq!(second.sent().len(), 1);
+    second.answer(ok(JWKS));
+    assert_eq!(second.state(), "usable");
+}
+
+#[test]
 fn a_callout_that_is_never_answered_is_given_up() {
     let mut worker = Worker::with_jwks_uri();
     worker.tick();
@@ -216,6 +234,48 @@ fn a_callout_that_is_never_answered_is_given_up() {
     );
     worker.answer(ok(JWKS));
     assert_eq!(worker.state(), "usable");
+}
+
+#[test]
+fn a_worker_that_ends_late_leaves_the_fetch_to_whoever_has_it_by_now() {
+    let mut first = Worker::with_jwks_uri();
+    let mut second = first.sibling();
+    first.tick();
+    second.after(7);
+    assert_eq!(second.sent().len(), 1);
+    first.fetcher.abandon(&mut first.host);
+    let mut third = second.sibling();
+    third.tick();
+    assert_eq!(third.sent().len(), 0);
+}
+
+/// KEY-23 of the attack catalogue.
+#[test]
+fn an_answer_that_was_asked_for_earlier_does_not_replace_a_later_ones() {
+    let kid = |kid: &str| ok(&JWKS.replace("one", kid));
+    let knows = |worker: &Worker, kid: &str| {
+        let State::Usable(keys) = worker.fetcher.of(KEYS, worker.host.now()) else {
+            panic!("no keys")
+        };
+        keys.knows(kid)
+    };
+    let mut slow = Worker::with_jwks_uri();
+    let mut fast = slow.sibling();
+    slow.tick();
+    slow.host.advance(Duration::from_secs(1));
+    // Somebody breaks the lease, so that both are at it.
+    let shelf = Shelf::of(&Location::parse("https://idp.test/keys").unwrap());
+    let now = slow.host.now();
+    shelf.publish_failure(now, &mut slow.host);
+    fast.tick();
+    assert_eq!((slow.sent().len(), fast.sent().len()), (1, 1));
+    slow.host.advance(Duration::from_secs(1));
+    fast.answer(kid("renewed"));
+    slow.host.advance(Duration::from_secs(1));
+    slow.answer(kid("withdrawn"));
+    for worker in [&slow, &fast, &fast.sibling()] {
+        assert!(knows(worker, "renewed") && !knows(worker, "withdrawn"));
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Root {
 
     fn sleep(&self, worker: &SharedWorker) {
         let now = host::now();
-        let next = worker.borrow_mut().next_event();
+        let next = worker.borrow_mut().next_event(now);
         let pause = next.map_or(SignedDuration::MAX, |next| {
             next.duration_since(now).max(SignedDuration::ZERO)
         });
@@ -75,6 +75,14 @@ impl Context for Root {
         let answer = answer(headers, body_size);
         worker.borrow_mut().answered(CalloutId(token), answer);
         self.wake(worker);
+    }
+
+    /// Another configuration took over and the last stream of this one is gone. Envoy drops our callouts.
+    fn on_done(&mut self) -> bool {
+        if let Some(worker) = &self.worker {
+            worker.borrow_mut().ends();
+        }
+        true
     }
 }
 

@@ -109,6 +109,11 @@ impl Worker {
         self.fetcher.drive(&mut self.envoy);
     }
 
+    /// No more callouts are answered.
+    pub fn ends(&mut self) {
+        self.fetcher.abandon(&mut self.envoy);
+    }
+
     /// Takes the answer to a callout in, and goes on with what it made possible.
     pub fn answered(&mut self, id: CalloutId, answer: Option<Answer>) {
         if self.fetcher.answered(id, answer, &mut self.envoy) {
@@ -136,7 +141,10 @@ impl Worker {
     /// Asks again about a stream that waits; `None` where it has to wait on. The stream's context must be in effect.
     pub fn reconsider(&mut self, stream: u32) -> Option<Verdict> {
         let now = host::now();
-        let waiting = self.waiting.remove(&stream)?;
+        let mut waiting = self.waiting.remove(&stream)?;
+        // A clock that was set back prolongs no wait.
+        let latest = now.checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
+        waiting.deadline = waiting.deadline.min(latest);
         let verdict = self.decide(&waiting.head, now, now < waiting.deadline);
         if matches!(verdict.step, Step::Await(_)) {
             self.waiting.insert(stream, waiting);
@@ -146,9 +154,9 @@ impl Worker {
     }
 
     /// When there is something to do next.
-    pub fn next_event(&mut self) -> Option<Timestamp> {
+    pub fn next_event(&mut self, now: Timestamp) -> Option<Timestamp> {
         let deadlines = self.waiting.values().map(|waiting| waiting.deadline).min();
-        [self.fetcher.next_event(), deadlines]
+        [self.fetcher.next_event(now), deadlines]
             .into_iter()
             .flatten()
             .min()

@@ -151,7 +151,7 @@ fn symmetric(catalogue: &mut Catalogue) {
                 Rfc::MustRefuse,
                 "RFC 8725 3.1",
                 &name,
-                token,
+                &token,
                 alg,
                 secret,
             );
@@ -170,7 +170,7 @@ fn symmetric(catalogue: &mut Catalogue) {
             Rfc::MustRefuse,
             "RFC 7518 3.2",
             &name,
-            token,
+            &token,
             "HS256",
             &[0; 3],
         );
@@ -182,7 +182,7 @@ fn hmac(
     rfc: Rfc,
     section: &'static str,
     name: &str,
-    token: Token,
+    token: &Token,
     alg: &str,
     secret: &[u8],
 ) {

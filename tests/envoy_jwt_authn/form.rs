@@ -161,7 +161,7 @@ fn unused_bits(catalogue: &mut Catalogue) {
     let padded = |segment: &str, filler: &str| {
         // White space in the JSON brings the segment to a length that leaves such bits.
         let mut bytes = from_base64(segment);
-        while bytes.len() % 3 == 0 {
+        while bytes.len().is_multiple_of(3) {
             bytes.extend_from_slice(filler.as_bytes());
         }
         let mut text = base64(&bytes).into_bytes();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::process::wasm_module;
+use super::module;
 
 /// The filter's name: of the HTTP filter, of the plugin, of its VM, and before its filter state.
 pub const FILTER: &str = "tenantgate";
@@ -174,7 +174,7 @@ impl Setup {
             .clusters
             .iter()
             .map(|(name, address)| cluster(name, *address, self.listener.trailers));
-        let listener = |name: &str, filter: Value| {
+        let listener = |name: &str, filter: &Value| {
             json!({
                 "name": name,
                 "address": socket("127.0.0.1", 0),
@@ -184,11 +184,8 @@ impl Setup {
                 }] }],
             })
         };
-        let ours = [listener(GATE, self.filter_in_its_carrier(folder))].into_iter();
-        let beside = self
-            .beside
-            .iter()
-            .map(|other| listener(BESIDE, other.clone()));
+        let ours = [listener(GATE, &self.filter_in_its_carrier(folder))].into_iter();
+        let beside = self.beside.iter().map(|other| listener(BESIDE, other));
         json!({
             "node": { "id": "test", "cluster": "test" },
             "admin": { "address": socket("127.0.0.1", 0) },
@@ -214,7 +211,7 @@ impl Setup {
         }
     }
 
-    fn connection_manager(&self, folder: &Path, filter: Value) -> Value {
+    fn connection_manager(&self, folder: &Path, filter: &Value) -> Value {
         let listener = self.listener;
         json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -252,7 +249,7 @@ impl Setup {
             }),
         };
         let names = self.environment.iter().map(|(name, _)| name);
-        let module = self.module.clone().unwrap_or_else(wasm_module);
+        let module = self.module.as_deref().unwrap_or_else(|| module::filter());
         json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
             "config": {

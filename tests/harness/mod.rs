@@ -24,6 +24,7 @@
 pub mod envoy;
 pub mod envoy_config;
 pub mod issuer;
+pub mod module;
 pub mod oidc_provider;
 pub mod process;
 pub mod proxy;

@@ -17,28 +17,6 @@ pub fn envoy_binary() -> PathBuf {
     std::env::var_os("ENVOY").map_or_else(|| repository().join(".tools/bin/envoy"), PathBuf::from)
 }
 
-/// The module under test: `$TENANTGATE_WASM`, or what a release build leaves behind.
-pub fn wasm_module() -> PathBuf {
-    let module = "target/wasm32-wasip1/release/tenantgate.wasm";
-    built("TENANTGATE_WASM", module)
-}
-
-/// `examples/verify_probe.rs`: `$TENANTGATE_PROBE`, or what its build leaves behind.
-pub fn probe_module() -> PathBuf {
-    let module = "target/probe/wasm32-wasip1/release/examples/verify_probe.wasm";
-    built("TENANTGATE_PROBE", module)
-}
-
-fn built(variable: &str, file: &str) -> PathBuf {
-    let module = std::env::var_os(variable).map_or_else(|| repository().join(file), PathBuf::from);
-    assert!(
-        module.exists(),
-        "no module at {}: scripts/test builds it",
-        module.display()
-    );
-    module
-}
-
 /// A running program with a folder of its own. Dropping it ends the process, by its id, and shows what it
 /// said if the test is failing.
 pub struct Process {

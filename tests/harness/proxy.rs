@@ -219,6 +219,16 @@ impl Proxy {
         self.process.cluster(name)
     }
 
+    /// How often the filter called any cluster, whichever it was.
+    pub fn callouts(&self) -> usize {
+        let world = self.process.world();
+        world
+            .clusters
+            .values()
+            .map(|cluster| cluster.hits.len())
+            .sum()
+    }
+
     /// What the upstream saw.
     pub fn upstream(&self) -> Upstream {
         let hits = Hits(self.process.world().upstream.clone());

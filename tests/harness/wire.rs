@@ -107,7 +107,7 @@ impl Wire {
             answer.body = self.take(length);
         } else if answer.header("transfer-encoding") == Some("chunked") {
             answer.body = self.chunks()?;
-        } else if status != 101 && status != 204 && status != 304 {
+        } else if status >= 200 && status != 204 && status != 304 {
             while self.more().is_some() {}
             answer.body = std::mem::take(&mut self.pending);
         }

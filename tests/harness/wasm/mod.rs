@@ -1,13 +1,11 @@
 //! A proxy-wasm host on wasmtime that refuses what Envoy would refuse.
 
-use std::env;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use wasmtime::{Config, Engine, InstancePre, Linker, Module, OptLevel};
 
+use super::module::filter;
 use state::HostState;
 
 mod calls_http;
@@ -30,13 +28,13 @@ pub mod worker;
 pub fn module() -> &'static InstancePre<HostState> {
     static MODULE: OnceLock<InstancePre<HostState>> = OnceLock::new();
     MODULE.get_or_init(|| {
-        let path = build();
+        let path = filter();
         let started = Instant::now();
         // Each test binary compiles the module once and runs little of it: a quick compiler beats quick code.
         let mut config = Config::new();
         config.cranelift_opt_level(OptLevel::None);
         let engine = Engine::new(&config).expect("an engine with these settings");
-        let module = Module::from_file(&engine, &path)
+        let module = Module::from_file(&engine, path)
             .unwrap_or_else(|error| panic!("{} does not load: {error:?}", path.display()));
         let bound = link(&engine, &module);
         // Seen with `--nocapture`.
@@ -59,39 +57,4 @@ fn link(engine: &Engine, module: &Module) -> InstancePre<HostState> {
     linker.instantiate_pre(module).unwrap_or_else(|error| {
         panic!("the module imports what the host does not offer (Envoy may not either): {error}")
     })
-}
-
-/// Builds the filter, so that no test runs against a stale one; `TENANTGATE_WASM` names one that is built already.
-fn build() -> PathBuf {
-    if let Some(path) = env::var_os("TENANTGATE_WASM") {
-        return path.into();
-    }
-    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--target", "wasm32-wasip1", "--lib"])
-        .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        // What instruments the tests must not instrument the filter.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env_remove("LLVM_PROFILE_FILE")
-        .stderr(Stdio::piped())
-        .output()
-        .expect("cargo runs");
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "the filter does not build:\n{complaints}"
-    );
-    // Cargo says where the module is, wherever its target directory may be.
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter_map(|message| message["filenames"].as_array().cloned())
-        .flatten()
-        .filter_map(|name| name.as_str().map(PathBuf::from))
-        .find(|name| {
-            name.file_name()
-                .is_some_and(|name| name == "tenantgate.wasm")
-        })
-        .expect("cargo names the module that it built")
 }

@@ -1,0 +1,116 @@
+//! What a caller may put into a request, as far as only a real Envoy can show it: its parser, its own cleaning of
+//! headers, its idea of host and address, its trailers, upgrades and protocols. The rows are those of `requests`.
+//!
+//! Rows without a test here: PRO-06, PRO-08 and PRO-11 are about time, PRO-09 is Envoy's own promise, and Envoy as it is
+//! documented takes no extended CONNECT and no CONNECT-UDP (PRO-01, PRO-02).
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that meets the unexpected should stop"
+)]
+
+mod any_bytes;
+mod h2;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod headers;
+mod http2;
+mod protocols;
+mod sources;
+mod targets;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+
+use harness::wire::RawAnswer;
+use harness::{Envoy, Listener, Setup, Upstream};
+use serde_json::{Value, json};
+
+/// A key of tenant t2.
+const K: &str = "acme-key-4f1d8a";
+
+/// Both ways to run Envoy that an operator may choose.
+const LISTENERS: [(&str, Listener); 2] = [("hardened", Listener::HARDENED), ("raw", Listener::RAW)];
+
+fn keys() -> Value {
+    json!({"type": "api_key", "keys": [{"client_id": "acme", "key": K, "tenant_id": "t2"}]})
+}
+
+fn config(endpoints: &Value) -> Value {
+    json!({"identity_headers": {"tenant": "x-tenant-id", "user": "x-user-id"}, "endpoints": endpoints})
+}
+
+/// A protected and a public endpoint.
+fn chat_and_health() -> Value {
+    config(&json!([
+        {"name": "chat", "path": "/v1/chat", "authorizer": keys()},
+        {"name": "health", "path": "/health", "authorizer": {"type": "none"}},
+    ]))
+}
+
+fn gate(config: Value, listener: Listener) -> (Upstream, Envoy) {
+    let upstream = Upstream::start();
+    let envoy = Envoy::start(
+        Setup::with(config)
+            .model(upstream.address())
+            .listener(listener),
+    );
+    (upstream, envoy)
+}
+
+/// A request that must always be admitted: after whatever went before, by the only worker.
+#[track_caller]
+fn stands(envoy: &mut Envoy) {
+    let answer = envoy.get("/v1/chat").bearer(K).send();
+    assert_eq!(answer.status, 200, "{}\n{}", answer.text(), envoy.log());
+    assert!(envoy.is_running());
+}
+
+/// Sends raw bytes on a connection of their own. `None` where Envoy closed it without a word.
+fn raw(envoy: &Envoy, bytes: &[u8]) -> Option<RawAnswer> {
+    let mut wire = envoy.wire();
+    wire.send(bytes);
+    wire.answer()
+}
+
+/// A request head to `api.test`, with these lines.
+fn lines(first: &str, fields: &[&str]) -> Vec<u8> {
+    let head = format!("{first} HTTP/1.1\r\nHost: api.test");
+    let lines = [&[head.as_str()], fields, &["", ""]].concat();
+    lines.join("\r\n").into_bytes()
+}
+
+fn bearer() -> String {
+    format!("Authorization: Bearer {K}")
+}
+
+/// Status and reason of a refusal by the gate, status alone of one by Envoy.
+fn word(answer: &RawAnswer) -> String {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let reason = body
+        .pointer("/error/code")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    format!("{} {reason}", answer.status).trim_end().to_owned()
+}
+
+/// A server that gives every request the same bytes, whatever a server should do.
+fn serving(bytes: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound address");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+                head.push(byte[0]);
+            }
+            let _ = stream.write_all(&bytes);
+        }
+    });
+    address
+}
