@@ -2,6 +2,8 @@
 //!
 //! Only what was verified gets in here, and only what can stand in a header field as it is gets out.
 
+use std::rc::Rc;
+
 use http::HeaderName;
 use thiserror::Error;
 
@@ -11,9 +13,10 @@ use crate::request::{Edits, RequestHead};
 const MAX_IDENTIFIER_BYTES: usize = 255;
 
 /// An identifier that can stand in a header field and in a log line as it is: 1 to 255 visible ASCII characters, with
-/// spaces only inside. No comma, which lists of field values are joined by (RFC 9110 section 5.3).
+/// spaces only inside. No comma, which lists of field values are joined by (RFC 9110 section 5.3). Cheap to clone, as
+/// every request does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Identifier(String);
+pub struct Identifier(Rc<str>);
 
 /// A text cannot stand in a header field unchanged.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -31,7 +34,7 @@ impl TryFrom<String> for Identifier {
             .all(|b| (b.is_ascii_graphic() || b == b' ') && b != b',');
         let fits = !text.is_empty() && text.len() <= MAX_IDENTIFIER_BYTES;
         if visible && fits && text.trim() == text {
-            Ok(Self(text))
+            Ok(Self(text.into()))
         } else {
             Err(NotAnIdentifier)
         }

@@ -30,4 +30,4 @@ pub use jwk::{Key, KeySet, MAX_KEY_SET_BYTES, MAX_KEYS, NotAKeySet, SkippedKey};
 pub use jws::{Jws, MAX_TOKEN_BYTES, Malformed, Segment};
 pub use material::{KeyFingerprint, UnusableKey};
 pub use signature::{BadSignature, verify_signature};
-pub use verify::{Cause, MAX_CANDIDATES, Refusal, TokenRules, VerifiedClaims, verify};
+pub use verify::{Cause, MAX_CANDIDATES, Refusal, TokenRules, VerifiedClaims, Warrant, verify};
