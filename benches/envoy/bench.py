@@ -73,7 +73,7 @@ def main():
 def read_arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Envoy with and without tenantgate.")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=3, help="for each variant in each round")
+    parser.add_argument("--seconds", type=int, default=3, help="for each variant in each round")
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--only", nargs="+", metavar="VARIANT", help="measure these; writes no chart")
     parser.add_argument("--module", type=pathlib.Path, default=MODULE, help="another build of the filter")
@@ -111,7 +111,7 @@ class Envoy:
         """Puts load on it, and takes nothing but good answers."""
         before = self.processor_seconds()
         wrk = ["taskset", "-c", "1", "wrk", "--threads", "1", "--connections", str(connections)]
-        wrk += ["--duration", f"{seconds:g}s" if seconds >= 1 else "1s", "--script", str(ROOT / "benches/envoy/requests.lua")]
+        wrk += ["--duration", f"{seconds}s", "--script", str(ROOT / "benches/envoy/requests.lua")]
         wrk += [f"http://127.0.0.1:{self.port}/", "--", str(self.requests)]
         said = subprocess.run(wrk, check=True, capture_output=True, text=True, timeout=seconds + 60).stdout
         result = json.loads(said.splitlines()[-1])

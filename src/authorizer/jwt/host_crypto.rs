@@ -80,13 +80,14 @@ pub fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVe
     }
 }
 
+type NewVerifier = fn(&Algorithm, &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error>;
+
 fn new_rust_verifier(
     algorithm: Algorithm,
     key: &DecodingKey,
 ) -> Result<Box<dyn JwtVerifier>, Error> {
     /// Read at compile time, which leaves the rest of the provider out of the module.
-    const NEW: fn(&Algorithm, &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> =
-        DEFAULT_PROVIDER.verifier_factory;
+    const NEW: NewVerifier = DEFAULT_PROVIDER.verifier_factory;
     NEW(&algorithm, key)
 }
 
