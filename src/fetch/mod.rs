@@ -205,6 +205,10 @@ impl Fetcher {
                 let hurried_at = source
                     .schedule(part)
                     .and_then(|schedule| schedule.hurried_at());
+                // Before anybody else can know of it.
+                if let Some(found) = source.location(Part::Keys) {
+                    Shelf::of(found).prepare(host);
+                }
                 let document = SharedDocument::new(fetched_at, fresh_for, hurried_at, body);
                 shared.publish(&document, host);
                 // Somebody may have asked later and been answered sooner.
