@@ -1,0 +1,121 @@
+//! What only this room can see: that nothing it makes on the way shows a secret, and that the schema is the file's.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may panic"
+)]
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const CANARY: &str = "canary-9f86d081884c7d65";
+
+/// Keys in every place where one could stand, rightly or wrongly.
+fn with_canaries() -> Vec<Value> {
+    let with_key = |key: Value| json!({"endpoints": [{"name": "a", "path": "/a", "authorizer": {"type": "api_key", "keys": [key]}}]});
+    let digest = digest_of_key(CANARY).unwrap().to_string();
+    let mut documents = vec![
+        with_key(json!({"client_id": "c", "key": CANARY})),
+        with_key(json!({"client_id": "c", "key": {"env": "KEY"}})),
+        with_key(json!({"client_id": "c", "key_sha256": digest})),
+        with_key(json!({"client_id": "c", "key": CANARY, "key_sha256": CANARY})),
+        with_key(json!({"client_id": "c", "key_sha256": CANARY})),
+        with_key(json!({"client_id": "c", "key": format!("{CANARY} ")})),
+        with_key(json!({"client_id": "c", "key": [CANARY]})),
+        with_key(json!({"client_id": "c", "key": {"env": [CANARY]}})),
+        with_key(json!({"client_id": "c", "key": {"text": CANARY}})),
+        with_key(json!({"client_id": "c", "kee": CANARY})),
+        with_key(json!({"client_id": "c", "key": CANARY, "expires_at": CANARY})),
+        with_key(json!(CANARY)),
+        with_key(json!([CANARY])),
+        json!(CANARY),
+        json!({"endpoints": CANARY}),
+        json!({"endpoints": [CANARY], "unmatched": CANARY, "source_address": CANARY}),
+        json!({"endpoints": [{"name": "a", "path": "/a", "authorizer": CANARY}]}),
+        json!({"endpoints": [{"name": "a", "path": "/a", "authorizer": {"type": CANARY}}]}),
+        json!({"endpoints": [{"name": "a", "path": "/a", "authorizer": {"type": "api_key", "keys": CANARY}}]}),
+        json!({"endpoints": [{"name": "a", "path": "/a", "authorizer": {"type": "api_key", "keys": {"c": CANARY}}}]}),
+    ];
+    let twice = json!({"client_id": "c", "key": CANARY});
+    documents.push(json!({"endpoints": [
+        {"name": "a", "path": "/a", "authorizer": {"type": "api_key", "keys": [twice, twice]}}
+    ]}));
+    documents
+}
+
+#[test]
+fn no_key_is_shown_by_the_file_the_policy_or_a_complaint() {
+    let digest = digest_of_key(CANARY).unwrap().to_string();
+    let environment = |_: &str| Some(CANARY.to_owned());
+    for document in with_canaries() {
+        let raw = field::Field::<raw::Configuration>::read(document.clone());
+        let outcome = compile(document.clone(), &environment);
+        let mut shown = format!("{raw:?}\n{raw:#?}\n{outcome:?}\n{outcome:#?}");
+        if let Err(problems) = outcome {
+            shown.push_str(&problems.to_string());
+        }
+        assert!(
+            !shown.contains(CANARY) && !shown.contains(&digest),
+            "{document} shows its key:\n{shown}"
+        );
+    }
+}
+
+#[test]
+fn an_environment_is_asked_for_what_is_named_and_nothing_else() {
+    let asked = std::cell::RefCell::new(Vec::new());
+    let environment = |name: &str| {
+        asked.borrow_mut().push(name.to_owned());
+        Some("sk".to_owned())
+    };
+    for document in with_canaries() {
+        let _ = compile(document, &environment);
+    }
+    assert_eq!(*asked.borrow(), ["KEY"]);
+}
+
+/// Every object of the file is closed in the schema too, and speaks to the operator.
+#[test]
+fn the_schema_knows_every_field_and_no_other() {
+    fn look(schema: &Value, at: &str, objects: &mut usize) {
+        match schema {
+            Value::Object(members) => {
+                if let Some(Value::Object(properties)) = members.get("properties") {
+                    *objects += 1;
+                    assert_eq!(
+                        members.get("additionalProperties"),
+                        Some(&json!(false)),
+                        "{at}"
+                    );
+                    for (name, property) in properties {
+                        let described = property.get("description").is_some() || name == "type";
+                        assert!(described, "{at}.{name} is not described: {property}");
+                    }
+                }
+                members
+                    .iter()
+                    .for_each(|(name, member)| look(member, &format!("{at}.{name}"), objects));
+            }
+            Value::Array(elements) => elements
+                .iter()
+                .for_each(|element| look(element, at, objects)),
+            _ => {}
+        }
+    }
+    let schema = schema();
+    let mut objects = 0;
+    look(&schema, "schema", &mut objects);
+    assert_eq!(objects, 12, "{schema:#}");
+    assert_eq!(schema["required"], json!(["endpoints"]));
+    assert_eq!(
+        schema["$defs"]["Endpoint"]["required"],
+        json!(["name", "path", "authorizer"])
+    );
+    assert_eq!(
+        schema["$defs"]["Oidc"]["required"],
+        json!(["issuer", "audience"])
+    );
+}
