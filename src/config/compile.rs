@@ -9,6 +9,7 @@ mod authorizers;
 mod endpoints;
 mod oidc;
 mod places;
+mod terms;
 
 use std::collections::{BTreeMap, HashMap};
 

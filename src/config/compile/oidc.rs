@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fmt::Display;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use super::Workshop;
+use super::terms::{Written, duration};
 use crate::authorizer::Oidc;
 use crate::authorizer::claim::{ClaimPath, RequiredClaims, Requirement, Scalar};
 use crate::authorizer::jwt::{Algorithm, TokenRules};
@@ -43,6 +43,14 @@ impl Workshop<'_> {
         let user_claim = claim(raw.user_claim, USER_CLAIM, &here.member("user_claim"));
         let clock_skew = here.member("clock_skew").parse(raw.clock_skew, clock_skew);
 
+        let written = Written {
+            refresh: raw.refresh,
+            max_stale: raw.max_stale,
+            refresh_cooldown: raw.refresh_cooldown,
+            fetch_timeout: raw.fetch_timeout,
+        };
+        let terms = written.terms(here);
+
         let issuer = issuer?;
         Some(Oidc {
             id: self.authorizer_id(),
@@ -50,6 +58,7 @@ impl Workshop<'_> {
             keys: self.key_source(KeySource {
                 issuer: issuer.clone(),
                 jwks_uri,
+                terms,
             }),
             rules: TokenRules {
                 issuer,
@@ -161,10 +170,12 @@ fn claim(raw: Field<String>, default: &str, here: &Place<'_>) -> Option<ClaimPat
     }
 }
 
-fn clock_skew(raw::DurationText(text): raw::DurationText) -> Result<Duration, impl Display> {
-    let duration: SignedDuration = text
-        .parse()
-        .map_err(|_| "must be a duration with its unit, such as `60s`, `1m` or `500ms`")?;
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a field hands over what it holds"
+)]
+fn clock_skew(text: raw::DurationText) -> Result<Duration, &'static str> {
+    let duration = duration(&text)?;
     if duration > MAX_CLOCK_SKEW {
         return Err("must be at most 300s: tokens would be taken long after they have expired");
     }

@@ -43,6 +43,19 @@ pub struct Oidc {
     /// How far the issuer's clock may be off: `60s`, `1m`, `500ms`. Default: 60s; at most 300s.
     #[serde(default)]
     pub clock_skew: Field<DurationText>,
+    /// How long the issuer's keys count as fresh. Default: what its server says in `Cache-Control: max-age`, between 1m
+    /// and 1h, and 10m where it says nothing. From 1s to 24h.
+    #[serde(default)]
+    pub refresh: Field<DurationText>,
+    /// How long the last good keys serve while newer ones cannot be had. Default: 24h; from 1m to 168h.
+    #[serde(default)]
+    pub max_stale: Field<DurationText>,
+    /// How often tokens that name an unknown key can cause a refresh. Default: 30s; from 1s to 1h.
+    #[serde(default)]
+    pub refresh_cooldown: Field<DurationText>,
+    /// How long a fetch may take. Default: 5s; from 100ms to 30s.
+    #[serde(default)]
+    pub fetch_timeout: Field<DurationText>,
 }
 
 /// One audience or several.

@@ -1,0 +1,56 @@
+//! How long things last: the life of what is fetched.
+
+use jiff::SignedDuration;
+
+use crate::config::field::Field;
+use crate::config::problem::Place;
+use crate::config::raw::DurationText;
+use crate::fetch::Terms;
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+const WEEK: SignedDuration = SignedDuration::from_hours(168);
+
+/// What the operator wrote about the documents of an issuer.
+pub(super) struct Written {
+    pub refresh: Field<DurationText>,
+    pub max_stale: Field<DurationText>,
+    pub refresh_cooldown: Field<DurationText>,
+    pub fetch_timeout: Field<DurationText>,
+}
+
+impl Written {
+    pub fn terms(self, here: &Place<'_>) -> Terms {
+        let within = |member: &str, field, least, most| {
+            here.member(member).parse(field, |text: DurationText| {
+                let duration = duration(&text)?;
+                if duration < least || duration > most {
+                    return Err(format!("must be from {least:#} to {most:#}"));
+                }
+                Ok(duration)
+            })
+        };
+        Terms {
+            refresh: within("refresh", self.refresh, SECOND, DAY),
+            max_stale: within("max_stale", self.max_stale, MINUTE, WEEK)
+                .unwrap_or(Terms::MAX_STALE),
+            cooldown: within("refresh_cooldown", self.refresh_cooldown, SECOND, HOUR)
+                .unwrap_or(Terms::COOLDOWN),
+            timeout: within(
+                "fetch_timeout",
+                self.fetch_timeout,
+                SignedDuration::from_millis(100),
+                SECOND.saturating_mul(30),
+            )
+            .unwrap_or(Terms::TIMEOUT),
+        }
+    }
+}
+
+/// A number with its unit, as `60s`, `1m` or `500ms`.
+pub(super) fn duration(DurationText(text): &DurationText) -> Result<SignedDuration, &'static str> {
+    text.parse()
+        .map_err(|_| "must be a duration with its unit, such as `60s`, `1m` or `500ms`")
+}
