@@ -258,7 +258,7 @@ impl Schedule {
         // What may not serve for longer has to be had anew by then.
         let fresh_for = fresh_for.min(self.terms.max_stale);
         // Between eight and nine tenths of the way.
-        let tenth = fresh_for / 10;
+        let tenth = fresh_for.checked_div(10).unwrap_or_default();
         let early = tenth.saturating_mul(8).saturating_add(part(tenth, random));
         let refresh_at = later(fetched_at, early);
         self.good = Some(Good {
@@ -330,7 +330,7 @@ pub(super) fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
 
 /// Between half of the duration and all of it.
 fn spread(duration: SignedDuration, random: u64) -> SignedDuration {
-    let half = duration / 2;
+    let half = duration.checked_div(2).unwrap_or_default();
     half.saturating_add(part(half, random))
 }
 

@@ -99,7 +99,7 @@ fn clm_07_a_clock_that_is_set_back_prolongs_no_wait_and_no_pause() {
 
     // and while a failure is being got over.
     let setup = Proxy::setup();
-    let mut gate = Gate(setup.with(&policy()));
+    let mut gate = Gate(setup.with(policy()));
     gate.cluster(IDP).refuses();
     gate.seconds_pass(20);
     let earlier = gate.now() - HOUR;

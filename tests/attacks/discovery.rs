@@ -37,7 +37,7 @@ fn gate(document: impl Into<Body>) -> Gate {
         .cluster(IDP)
         .serves(WELL_KNOWN, document.into().0)
         .serves(KEYS, jwks(&TRUSTED));
-    let mut gate = Gate(setup.with(&discovering()));
+    let mut gate = Gate(setup.with(discovering()));
     gate.settle();
     gate
 }
@@ -345,7 +345,7 @@ fn dis_06_requests_wait_for_both_documents() {
         .serves(WELL_KNOWN, naming("https://idp.test/keys"))
         .serves(KEYS, jwks(&TRUSTED))
         .takes(Duration::from_secs(4));
-    let mut gate = Gate(setup.with(&discovering()));
+    let mut gate = Gate(setup.with(discovering()));
     let request = gate.chat(&Token::good());
     let stream = gate.start(request);
     gate.seconds_pass(7);

@@ -28,8 +28,10 @@ fn not_key_sets() -> Vec<(&'static str, Body)> {
     ]
 }
 
+type Outage = fn(&Cluster);
+
 /// Ways of an issuer not to answer.
-const OUTAGES: [(&str, fn(&Cluster)); 7] = [
+const OUTAGES: [(&str, Outage); 7] = [
     ("nobody listens", |idp| {
         idp.refuses();
     }),
@@ -57,7 +59,7 @@ const OUTAGES: [(&str, fn(&Cluster)); 7] = [
 fn started_with(issuer: impl FnOnce(&Cluster)) -> Gate {
     let setup = Proxy::setup();
     issuer(&setup.cluster(IDP));
-    Gate(setup.with(&policy()))
+    Gate(setup.with(policy()))
 }
 
 #[test]
@@ -141,11 +143,11 @@ fn key_12_a_giant_set_is_not_taken_and_costs_no_memory() {
         Key::R1.jwk()
     );
     let full = jwks(&TRUSTED).to_string();
-    let fill = |length: usize| format!("{full}{}", " ".repeat(length - full.len()));
+    let filled = |length: usize| format!("{full}{}", " ".repeat(length - full.len()));
     let giants: [(&str, Body); 5] = [
-        ("33 MiB", fill(33 << 20).into()),
-        ("10 MiB", fill(10 << 20).into()),
-        ("one byte too many", fill((256 << 10) + 1).into()),
+        ("33 MiB", filled(33 << 20).into()),
+        ("10 MiB", filled(10 << 20).into()),
+        ("one byte too many", filled((256 << 10) + 1).into()),
         ("a hundred thousand entries", many.into()),
         (
             "a certificate of 5 MiB",
@@ -161,7 +163,7 @@ fn key_12_a_giant_set_is_not_taken_and_costs_no_memory() {
         gate.refuses_calling(what, request, 503, "keys_unavailable");
         let grown = gate.memory_pages(0) - before;
         assert!(grown <= 32, "{what}: grew by {grown} pages of 64 KiB");
-        gate.cluster(IDP).serves(KEYS, fill(256 << 10));
+        gate.cluster(IDP).serves(KEYS, filled(256 << 10));
         gate.seconds_pass(1);
         gate.lives(what);
     }
@@ -234,7 +236,7 @@ fn key_15_a_withdrawn_key_is_out_within_the_bound_whatever_the_issuer_says_of_fr
             idp.answers(KEYS, 200, &headers, jwks(keys));
         };
         serve(&setup.cluster(IDP), &[Key::R1, Key::R2]);
-        let mut gate = Gate(setup.with(&policy()));
+        let mut gate = Gate(setup.with(policy()));
         gate.settle();
         serve(&gate.cluster(IDP), &[Key::R2]);
         let what = said.unwrap_or("nothing");

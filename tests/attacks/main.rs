@@ -31,6 +31,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stderr,
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and says on stderr which case it was at"
 )]

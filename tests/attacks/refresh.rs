@@ -80,7 +80,7 @@ fn key_20_unknown_kids_on_several_workers_cost_one_refresh_for_all() {
 fn key_20_unknown_kids_while_there_are_no_keys_at_all_cost_no_more_than_the_pauses_allow() {
     let setup = Proxy::setup();
     setup.cluster(IDP).answers(KEYS, 500, &[], "");
-    let mut gate = Gate(setup.with(&policy()));
+    let mut gate = Gate(setup.with(policy()));
     gate.settle();
     for n in 0..300 {
         let request = gate.chat(&stranger(n));
@@ -139,9 +139,9 @@ fn key_21_a_kid_that_the_newer_set_does_not_have_either_is_refused_after_one_ref
         .map(|request| gate.start(request))
         .collect();
     gate.seconds_pass(1);
-    gate.answers(&waiting).iter().for_each(|answer| {
+    for answer in gate.answers(&waiting) {
         answer.pending();
-    });
+    }
     gate.admits("a known one does not wait", &Token::good());
     gate.seconds_pass(2);
     for answer in gate.answers(&waiting) {

@@ -114,7 +114,7 @@ fn tok_26_what_was_refused_is_not_remembered_as_good_and_an_edit_forgets_all() {
     gate.settle();
     let answer = gate.send(token.clone());
     answer.refused(401, "invalid_credential");
-    gate.reconfigure(&policy());
+    gate.reconfigure(policy());
     gate.settle();
     gate.admits_request("after it was taken back", token);
 }

@@ -179,7 +179,7 @@ fn key_22_a_poisoned_lease_holds_up_nobody_for_longer_than_a_sound_one() {
         eprintln!("case: {what}");
         let setup = Proxy::setup();
         setup.cluster(IDP).serves(KEYS, jwks(&TRUSTED));
-        let mut gate = Gate(setup.with(&policy()));
+        let mut gate = Gate(setup.with(policy()));
         assert_eq!(gate.key("/lease/"), lease, "the same in every process");
         gate.set_shared_data(&lease, bytes);
         gate.set_shared_data(&shelf, "");
@@ -190,7 +190,7 @@ fn key_22_a_poisoned_lease_holds_up_nobody_for_longer_than_a_sound_one() {
     // One that looks like another worker's is waited for, as that would be.
     let setup = Proxy::setup();
     setup.cluster(IDP).serves(KEYS, jwks(&TRUSTED));
-    let mut gate = Gate(setup.with(&policy()));
+    let mut gate = Gate(setup.with(policy()));
     let until_ms = gate.milliseconds() + 5000;
     gate.set_shared_data(
         &lease,
@@ -245,7 +245,7 @@ fn key_23_a_lost_race_for_the_lease_is_waited_out_and_no_status_of_it_crashes() 
             .cluster(IDP)
             .serves(KEYS, jwks(&TRUSTED))
             .takes(Duration::from_millis(300));
-        let mut gate = Gate(setup.with(&policy()));
+        let mut gate = Gate(setup.with(policy()));
         gate.fail_next("proxy_set_shared_data", lost, Status::CasMismatch);
         let waiting: Vec<_> = (0..2)
             .map(|worker| {

@@ -16,7 +16,7 @@ fn slow_issuer(workers: usize, seconds: u64) -> Gate {
     let idp = setup.cluster(IDP);
     idp.serves(KEYS, jwks(&TRUSTED))
         .takes(Duration::from_secs(seconds));
-    Gate(setup.with(&policy()))
+    Gate(setup.with(policy()))
 }
 
 impl Gate {
@@ -38,9 +38,9 @@ fn key_16_an_answer_that_drips_is_cut_off_and_those_who_wait_are_told_in_time() 
         }
         let waiting = gate.crowd(3, 1);
         gate.seconds_pass(4);
-        gate.answers(&waiting).iter().for_each(|answer| {
+        for answer in gate.answers(&waiting) {
             answer.pending();
-        });
+        }
         gate.seconds_pass(6);
         for answer in gate.answers(&waiting) {
             answer.refused(503, "keys_unavailable");
@@ -73,9 +73,9 @@ fn key_18_five_hundred_first_requests_cost_one_fetch_and_all_are_served() {
     let mut gate = slow_issuer(1, 1);
     let waiting = gate.crowd(500, 1);
     gate.settle();
-    gate.answers(&waiting).iter().for_each(|answer| {
+    for answer in gate.answers(&waiting) {
         answer.pending();
-    });
+    }
     gate.upstream().saw_nothing();
     gate.seconds_pass(2);
     for answer in gate.answers(&waiting) {
@@ -123,13 +123,13 @@ fn key_18_who_does_not_need_keys_does_not_wait_for_them() {
         .refused(401, "missing_credential");
     gate.send(post("/v1/chat").bearer("a.b.c"))
         .refused(401, "invalid_credential");
-    gate.answers(&waiting).iter().for_each(|answer| {
+    for answer in gate.answers(&waiting) {
         answer.pending();
-    });
+    }
     gate.seconds_pass(4);
-    gate.answers(&waiting).iter().for_each(|answer| {
+    for answer in gate.answers(&waiting) {
         answer.admitted();
-    });
+    }
 }
 
 #[test]
@@ -181,7 +181,9 @@ fn key_25_an_answer_that_nobody_waits_for_any_more_is_still_taken() {
     let mut gate = slow_issuer(1, 2);
     let waiting = gate.crowd(10, 1);
     gate.seconds_pass(1);
-    waiting.iter().for_each(|stream| gate.disconnect(*stream));
+    for stream in waiting {
+        gate.disconnect(stream);
+    }
     assert_eq!(gate.live_streams(), 0);
     gate.seconds_pass(2);
     gate.lives("a crowd that left");
@@ -204,7 +206,7 @@ fn key_25_a_new_configuration_while_a_call_is_on_its_way_strands_nobody() {
             Vec::new()
         };
         gate.seconds_pass(1);
-        gate.reconfigure(&policy());
+        gate.reconfigure(policy());
         let after = gate.crowd(10, 2);
         gate.seconds_pass(4);
         for answer in gate.answers(&[before, after].concat()) {
@@ -229,9 +231,9 @@ fn key_25_requests_are_judged_by_the_configuration_that_they_came_under() {
     gate.reconfigure(&other);
     let after = gate.crowd(3, 1);
     gate.seconds_pass(9);
-    gate.answers(&before).iter().for_each(|answer| {
+    for answer in gate.answers(&before) {
         answer.admitted();
-    });
+    }
     for answer in gate.answers(&after) {
         answer.refused(401, "invalid_credential");
     }
@@ -245,7 +247,7 @@ fn key_25_edits_in_quick_succession_leave_no_context_behind() {
     for _ in 0..20 {
         gate.advance(Duration::from_millis(70));
         waiting.extend(gate.crowd(4, 2));
-        gate.reconfigure(&policy());
+        gate.reconfigure(policy());
     }
     gate.seconds_pass(10);
     for answer in gate.answers(&waiting) {

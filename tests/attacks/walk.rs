@@ -104,7 +104,7 @@ impl Walk {
         let setup = Proxy::workers(WORKERS).with_main_thread();
         setup.cluster(IDP).serves(KEYS, jwks(&TRUSTED));
         Self {
-            gate: Gate(setup.with(&policy())),
+            gate: Gate(setup.with(policy())),
             elapsed: Duration::ZERO,
             known: Vec::new(),
         }
@@ -195,7 +195,7 @@ impl Walk {
         // In steps: while one worker fetches, the others look every few milliseconds, and the proxy counts events.
         let end = self.elapsed + time;
         while self.elapsed < end {
-            let step = (end - self.elapsed).min(Duration::from_secs(60));
+            let step = end.saturating_sub(self.elapsed).min(Duration::from_mins(1));
             self.gate.advance(step);
             self.elapsed += step;
         }
@@ -260,7 +260,7 @@ impl Walk {
             (self.gate.live_streams(), self.gate.live_roots()),
             (0, WORKERS + 1)
         );
-        self.gate.reconfigure(&policy());
+        self.gate.reconfigure(policy());
         self.pass(Duration::from_secs(3601));
         for worker in 0..WORKERS {
             let request = self.gate.chat(&Token::good()).on_worker(worker);

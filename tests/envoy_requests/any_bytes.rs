@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::harness::issuer::{AUDIENCE, SigningKey, seconds_since_epoch};
+use crate::harness::tokens::Key;
 use crate::harness::{Envoy, Listener, Setup, Upstream};
 use crate::{K, LISTENERS, chat_and_health, config, gate, keys, lines, raw, serving, stands, word};
 
@@ -142,7 +143,7 @@ fn crd_10_a_thousand_requests_of_any_bytes_and_the_only_worker_stands() {
 
 #[test]
 fn crd_10_a_model_server_and_an_issuer_may_answer_with_any_bytes() {
-    let key = SigningKey::generate("first");
+    let key = SigningKey::named("first", Key::R1);
     let jwks = json!({"keys": [key.jwk()]}).to_string();
     let garbage = [
         "cache-control",
@@ -167,7 +168,7 @@ fn crd_10_a_model_server_and_an_issuer_may_answer_with_any_bytes() {
         [head.as_bytes(), &garbage, b"\r\n", body.as_bytes()].concat()
     };
     let tokens = json!({"type": "oidc", "oidc": {"issuer": "https://issuer.test", "audience": AUDIENCE, "jwks_uri": "https://issuer.test/keys"}});
-    let mut config = config(json!([
+    let mut config = config(&json!([
         {"name": "tokens", "path": "/v1/tokens", "authorizer": tokens},
         {"name": "chat", "path": "/v1/chat", "authorizer": keys()},
     ]));

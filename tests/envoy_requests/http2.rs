@@ -10,7 +10,10 @@ fn with<'a>(path: &'a str, more: &[(&'a str, &'a [u8])]) -> Fields<'a> {
     get(path).into_iter().chain(more.iter().copied()).collect()
 }
 
-const KEY: (&str, &[u8]) = ("x-api-key", K.as_bytes());
+/// A name and a value.
+type Field<'a> = (&'a str, &'a [u8]);
+
+const KEY: Field<'static> = ("x-api-key", K.as_bytes());
 
 #[test]
 fn the_rows_about_credentials_hold_over_http2() {
@@ -20,7 +23,7 @@ fn the_rows_about_credentials_hold_over_http2() {
         let (upstream, mut envoy) = gate(chat_and_health(), listener);
         let ask = |more: &[(&str, &[u8])]| send(&envoy, &with("/v1/chat", more), &vec![]).reason();
         let basic: (&str, &[u8]) = ("authorization", b"Basic dTpw");
-        let rows: [(&[(&str, &[u8])], &str); 9] = [
+        let rows: [(&[Field<'_>], &str); 9] = [
             (&[], "missing_credential"),
             (&[bearer, bearer], "multiple_credentials"),
             (&[bearer, basic], "multiple_credentials"),
@@ -125,7 +128,7 @@ fn hst_02_the_authority_of_http2_decides_beside_another_host() {
         {"name": "chat", "path": "/v1/chat", "hosts": ["api.test"], "authorizer": keys()},
         {"name": "open", "path": "/v1/chat", "hosts": ["open.test"], "authorizer": {"type": "none"}},
     ]);
-    let (upstream, envoy) = gate(config(endpoints), Listener::RAW);
+    let (upstream, envoy) = gate(config(&endpoints), Listener::RAW);
     let protected = send(
         &envoy,
         &with("/v1/chat", &[("host", b"open.test")]),

@@ -40,13 +40,13 @@ fn keys() -> Value {
     json!({"type": "api_key", "keys": [{"client_id": "acme", "key": K, "tenant_id": "t2"}]})
 }
 
-fn config(endpoints: Value) -> Value {
+fn config(endpoints: &Value) -> Value {
     json!({"identity_headers": {"tenant": "x-tenant-id", "user": "x-user-id"}, "endpoints": endpoints})
 }
 
 /// A protected and a public endpoint.
 fn chat_and_health() -> Value {
-    config(json!([
+    config(&json!([
         {"name": "chat", "path": "/v1/chat", "authorizer": keys()},
         {"name": "health", "path": "/health", "authorizer": {"type": "none"}},
     ]))
@@ -79,8 +79,9 @@ fn raw(envoy: &Envoy, bytes: &[u8]) -> Option<RawAnswer> {
 
 /// A request head to `api.test`, with these lines.
 fn lines(first: &str, fields: &[&str]) -> Vec<u8> {
-    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-    format!("{first} HTTP/1.1\r\nHost: api.test\r\n{fields}\r\n").into_bytes()
+    let head = format!("{first} HTTP/1.1\r\nHost: api.test");
+    let lines = [&[head.as_str()], fields, &["", ""]].concat();
+    lines.join("\r\n").into_bytes()
 }
 
 fn bearer() -> String {

@@ -52,7 +52,7 @@ fn pro_03_a_refused_head_has_no_body_and_a_preflight_passes_only_where_it_may() 
         {"name": "chat", "path": "/v1/chat", "methods": ["GET", "HEAD", "POST"], "authorizer": keys()},
         {"name": "browser", "path": "/v1/browser", "methods": ["POST"], "preflight": "allow", "authorizer": keys()},
     ]);
-    let (upstream, mut envoy) = gate(config(endpoints), Listener::HARDENED);
+    let (upstream, mut envoy) = gate(config(&endpoints), Listener::HARDENED);
     let refused = envoy.ask("HEAD", "/v1/chat").bearer("wrong").send();
     assert_eq!((refused.status, refused.body.len()), (401, 0));
     let preflight = |path: &str| {
@@ -158,7 +158,7 @@ fn pro_07_a_grpc_client_gets_the_status_that_grpc_has_for_each_refusal() {
         {"name": "inside", "path": "/inside", "allow_from": ["203.0.113.0/24"], "authorizer": keys()},
     ]);
     for (name, listener) in LISTENERS {
-        let (upstream, mut envoy) = gate(config(endpoints.clone()), listener);
+        let (upstream, mut envoy) = gate(config(&endpoints), listener);
         for kind in ["application/grpc", "application/grpc+proto"] {
             let ask = |path: &str| {
                 envoy

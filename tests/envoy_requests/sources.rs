@@ -9,7 +9,7 @@ const NO: &str = "403 source_not_allowed";
 
 /// `/private` is for 10.0.0.0/8 and some IPv6, `/local` for this machine, `/v1/chat` for everybody.
 fn mode(mode: &str) -> Value {
-    let mut config = config(json!([
+    let mut config = config(&json!([
         {"name": "private", "path": "/private", "allow_from": ["10.0.0.0/8", "2001:db8::/32"], "authorizer": keys()},
         {"name": "local", "path": "/local", "allow_from": ["127.0.0.0/8"], "authorizer": keys()},
         {"name": "chat", "path": "/v1/chat", "authorizer": keys()},

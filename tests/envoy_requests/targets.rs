@@ -11,7 +11,7 @@ fn hst_02_the_authority_that_envoy_chose_decides_and_goes_upstream() {
         {"name": "open", "path": "/v1/chat", "hosts": ["open.test"], "authorizer": {"type": "none"}},
     ]);
     for (name, listener) in LISTENERS {
-        let (upstream, mut envoy) = gate(config(endpoints.clone()), listener);
+        let (upstream, mut envoy) = gate(config(&endpoints), listener);
         let ask = |target: &str, host: &str| {
             upstream.forget();
             let bytes = format!("GET {target} HTTP/1.1\r\n{host}\r\n\r\n");

@@ -40,13 +40,13 @@ fn kinds(pattern: &str) -> Vec<Kind> {
     let kind = |text: &str| {
         if let Some((before, rest)) = text.split_once('{') {
             let (name, after) = rest.split_once('}').unwrap();
-            return match name.ends_with("=**") {
-                true => Kind::Rest { named: true },
-                false => Kind::One {
-                    before: before.to_owned(),
-                    after: after.to_owned(),
-                    named: true,
-                },
+            if name.ends_with("=**") {
+                return Kind::Rest { named: true };
+            }
+            return Kind::One {
+                before: before.to_owned(),
+                after: after.to_owned(),
+                named: true,
             };
         }
         if text == "**" {
@@ -66,8 +66,7 @@ fn kinds(pattern: &str) -> Vec<Kind> {
 
 fn matches(kinds: &[Kind], segments: &[String]) -> bool {
     match (kinds.first(), segments.first()) {
-        (None, None) => true,
-        (Some(Kind::Rest { .. }), Some(_)) => true,
+        (None, None) | (Some(Kind::Rest { .. }), Some(_)) => true,
         (Some(Kind::Literal(text)), Some(segment)) => {
             text == segment && matches(&kinds[1..], &segments[1..])
         }

@@ -70,7 +70,9 @@ proptest! {
         let caller = networks.get(near).map_or(far, |(base, _)| {
             let mut all = bits(*base);
             let count = all.len();
-            flips.iter().for_each(|flip| all[flip % count] ^= true);
+            for flip in &flips {
+                all[flip % count] ^= true;
+            }
             from_bits(&all)
         });
         let mut list = AllowList::default();

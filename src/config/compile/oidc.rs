@@ -161,6 +161,10 @@ fn claim(raw: Field<String>, default: &str, here: &Place<'_>) -> Option<ClaimPat
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a field hands over what it holds"
+)]
 fn clock_skew(text: raw::DurationText) -> Result<Duration, &'static str> {
     let duration = duration(&text)?;
     if duration > MAX_CLOCK_SKEW {

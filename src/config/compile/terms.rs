@@ -41,7 +41,7 @@ impl Written {
             timeout: within(
                 "fetch_timeout",
                 self.fetch_timeout,
-                SECOND / 10,
+                SignedDuration::from_millis(100),
                 SECOND.saturating_mul(30),
             )
             .unwrap_or(Terms::TIMEOUT),
