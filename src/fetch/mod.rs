@@ -1,7 +1,7 @@
 //! Things fetched: documents behind URLs that are fresh for a while, kept for all who need them.
 //!
 //! [`document`] is the state machine of one document and knows no network; [`Fetcher`] puts it to work on a
-//! [`Host`], once for a whole process ([`shared`]); [`jwks`] says what the documents of an issuer mean.
+//! [`Host`], once for a whole process (`shared`); `jwks` says what the documents of an issuer mean.
 
 pub mod document;
 mod jwks;
