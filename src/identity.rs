@@ -2,7 +2,7 @@
 //!
 //! Only what was verified gets in here, and only what can stand in a header field as it is gets out.
 
-use std::collections::HashSet;
+use std::rc::Rc;
 
 use http::HeaderName;
 use thiserror::Error;
@@ -13,9 +13,10 @@ use crate::request::{Edits, RequestHead};
 const MAX_IDENTIFIER_BYTES: usize = 255;
 
 /// An identifier that can stand in a header field and in a log line as it is: 1 to 255 visible ASCII characters, with
-/// spaces only inside. No comma, which lists of field values are joined by (RFC 9110 section 5.3).
+/// spaces only inside. No comma, which lists of field values are joined by (RFC 9110 section 5.3). Cheap to clone, as
+/// every request does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Identifier(String);
+pub struct Identifier(Rc<str>);
 
 /// A text cannot stand in a header field unchanged.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl TryFrom<String> for Identifier {
             .all(|b| (b.is_ascii_graphic() || b == b' ') && b != b',');
         let fits = !text.is_empty() && text.len() <= MAX_IDENTIFIER_BYTES;
         if visible && fits && text.trim() == text {
-            Ok(Self(text))
+            Ok(Self(text.into()))
         } else {
             Err(NotAnIdentifier)
         }
@@ -65,8 +66,8 @@ pub struct IdentityHeaders {
     user: Option<String>,
     client: Option<String>,
     endpoint: Option<String>,
-    /// The names in the form of [`canonical`].
-    managed: HashSet<String>,
+    /// The names in the form of [`canonical`]. A few, so that comparing is quicker than hashing.
+    managed: Vec<String>,
 }
 
 /// Which part of the identity a header carries.
@@ -123,7 +124,7 @@ impl Default for IdentityHeaders {
     fn default() -> Self {
         let tenant = "x-tenant-id".to_owned();
         Self {
-            managed: HashSet::from([tenant.clone()]),
+            managed: vec![tenant.clone()],
             tenant,
             user: None,
             client: None,
@@ -145,11 +146,13 @@ impl IdentityHeaders {
             return Err(HeaderNameError::Reserved(name));
         }
         if part == Part::Tenant {
-            self.managed.remove(&canonical(&self.tenant));
+            let old = canonical(&self.tenant);
+            self.managed.retain(|managed| *managed != old);
         }
-        if !self.managed.insert(canonical(&name)) {
+        if self.covers(&name) {
             return Err(HeaderNameError::Taken(name));
         }
+        self.managed.push(canonical(&name));
         match part {
             Part::Tenant => self.tenant = name,
             Part::User => self.user = Some(name),
@@ -175,7 +178,9 @@ impl IdentityHeaders {
     /// Whether a field of that name would be taken for one of these headers by someone behind us. Many servers fold
     /// `_` and `.` to `-`.
     pub fn covers(&self, field: &str) -> bool {
-        self.managed.contains(field) || self.managed.contains(&canonical(field))
+        self.managed
+            .iter()
+            .any(|managed| looks_like(field, managed))
     }
 
     /// Takes off what a client sent under these names.
@@ -210,10 +215,28 @@ impl IdentityHeaders {
 
 /// The spelling that all look-alikes of a name share.
 fn canonical(name: &str) -> String {
-    name.to_ascii_lowercase()
-        .replace(['_', '.'], "-")
-        .trim_end_matches('-')
-        .to_owned()
+    name.trim_end_matches(is_hyphen)
+        .chars()
+        .map(canonical_char)
+        .collect()
+}
+
+/// Whether the name has that [`canonical`] spelling. Asked of every field of every request.
+fn looks_like(name: &str, canonical: &str) -> bool {
+    let name = name.trim_end_matches(is_hyphen);
+    name.len() == canonical.len() && name.chars().map(canonical_char).eq(canonical.chars())
+}
+
+fn canonical_char(c: char) -> char {
+    if is_hyphen(c) {
+        '-'
+    } else {
+        c.to_ascii_lowercase()
+    }
+}
+
+fn is_hyphen(c: char) -> bool {
+    matches!(c, '-' | '_' | '.')
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The same vectors through the host's door: what goes in is converted (JWK to `SubjectPublicKeyInfo`, `r || s` to DER),
 //! asked of a stand-in for Envoy's `verify_signature`, and must come out as Rust alone would have it.
 //!
-//! A process of its own, because a process has one crypto provider.
+//! A process of its own, to keep what a host is asked apart from other tests.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ mod stand_in;
 use std::cell::Cell;
 
 use corpus::{Group, due};
-use tenantgate::authorizer::jwt::host_crypto::{self, HostCryptoError, PROVIDER};
+use tenantgate::authorizer::jwt::host_crypto::{self, HostCryptoError};
 use tenantgate::authorizer::jwt::verify_signature;
 
 thread_local! {
@@ -46,7 +46,6 @@ fn verdicts(groups: &[Group]) -> Vec<bool> {
 
 #[test]
 fn the_host_and_rust_give_one_verdict_on_every_vector() {
-    PROVIDER.install_default().unwrap();
     for (what, groups, on_the_host) in [
         ("PKCS#1", corpus::rsa_pkcs1(), true),
         ("ECDSA", corpus::ecdsa(), true),

@@ -7,8 +7,6 @@ pub mod cache;
 pub mod claim;
 pub mod jwt;
 
-use std::rc::Rc;
-
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -146,9 +144,8 @@ impl Guard {
 
         for oidc in readers() {
             if let Keys::Usable(key_set) = keys.of(oidc.keys, now)
-                && let Some(claims) =
+                && let Some(identity) =
                     cache.find(digest, oidc.id, key_set, now, oidc.rules.clock_skew)
-                && let Ok(identity) = oidc.identify(&claims)
             {
                 cache.lookups.hits = cache.lookups.hits.saturating_add(1);
                 return Ok(admitted(identity));
@@ -164,9 +161,9 @@ impl Guard {
         let mut refusal = Halt::Refuse(otherwise);
         for oidc in readers().filter(|oidc| issuer == Some(oidc.rules.issuer.as_str())) {
             let verdict = oidc.verify(&jws, keys, now).and_then(|claims| {
-                let claims = Rc::new(claims);
-                cache.remember(digest, oidc.id, Rc::clone(&claims));
-                Ok(oidc.identify(&claims)?)
+                let identity = oidc.identify(&claims)?;
+                cache.remember(digest, oidc.id, claims.warrant(), identity.clone());
+                Ok(identity)
             });
             match verdict {
                 Ok(identity) => return Ok(admitted(identity)),

@@ -200,7 +200,9 @@ fn clm_07_and_tok_26_a_remembered_token_holds_no_longer_than_a_new_one_would() {
     let claims = judge().admits(token);
     let holds = |seconds: i64, skew: u64| {
         let time = Timestamp::from_second(in_seconds(seconds)).unwrap();
-        claims.still_holds(time, Duration::from_secs(skew))
+        claims
+            .warrant()
+            .still_holds(time, Duration::from_secs(skew))
     };
     assert_eq!(holds(0, 0), Ok(()));
     assert_eq!(holds(299, 0), Ok(()));
@@ -210,7 +212,9 @@ fn clm_07_and_tok_26_a_remembered_token_holds_no_longer_than_a_new_one_would() {
     // The clock was set back.
     assert_eq!(holds(-1, 0), Err(UnacceptableClaims::NotYetValid.refusal()));
     assert_eq!(
-        claims.still_holds(Timestamp::UNIX_EPOCH, Duration::ZERO),
+        claims
+            .warrant()
+            .still_holds(Timestamp::UNIX_EPOCH, Duration::ZERO),
         Err(UnacceptableClaims::NoClock.refusal())
     );
 }

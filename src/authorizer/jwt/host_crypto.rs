@@ -1,10 +1,13 @@
 //! Signatures checked by the host: Envoy's `verify_signature` foreign function, which is `BoringSSL` and some fifteen
 //! times faster than Rust compiled to wasm.
 //!
-//! It is a `CryptoProvider` for `jsonwebtoken`, so that nobody else has to know. The function knows no JOSE: it is given
-//! a hash name, a key and a signature, and the *key's type* picks the scheme. So the hash comes from a table by
-//! algorithm and never from a token, the key is checked to be of the algorithm's kind, and ECDSA signatures, which JOSE
-//! writes as `r || s`, are converted to the DER that the function wants. PSS and Ed25519 it cannot do; those stay Rust.
+//! What it makes is a [`JwtVerifier`], as `jsonwebtoken` has them, so that nobody else has to know. The function knows no
+//! JOSE: it is given a hash name, a key and a signature, and the *key's type* picks the scheme. So the hash comes from a
+//! table by algorithm and never from a token, the key is checked to be of the algorithm's kind, and ECDSA signatures,
+//! which JOSE writes as `r || s`, are converted to the DER that the function wants. PSS and Ed25519 it cannot do; those
+//! stay Rust.
+//!
+//! `jsonwebtoken`'s own way in is not used: it keeps its whole `CryptoProvider` in the module, private keys and all.
 //!
 //! The module names no host: the adapter [installs](install) a function to call. Nothing that the host answers makes us
 //! ask the other verifier as well (RFC 8725 section 3.3: a token must fail if any check fails). Only where the function
@@ -12,11 +15,9 @@
 
 use std::cell::Cell;
 
-use jsonwebtoken::crypto::{
-    CryptoProvider, JwtSigner, JwtVerifier, KeyUtils, rust_crypto::DEFAULT_PROVIDER,
-};
+use jsonwebtoken::crypto::{JwtVerifier, rust_crypto::DEFAULT_PROVIDER};
 use jsonwebtoken::errors::{Error, ErrorKind};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
 use pkcs1::UintRef;
 use prost::Message as _;
 use signature::Verifier;
@@ -55,61 +56,27 @@ thread_local! {
     static HOST: Cell<Host> = const { Cell::new(Host::NotInstalled) };
 }
 
-/// Lets the host check signatures from now on, if it can.
-///
-/// To be called before the first token: `jsonwebtoken` keeps the provider that it sees first. (If it is too late, Rust
-/// goes on doing the work.) It may be called again; what was found missing stays missing.
+/// Lets the host check signatures from now on, if it can. It may be called again; what was found missing stays missing.
 pub fn install(call: HostCall) {
     if !matches!(HOST.get(), Host::Missing) {
         HOST.set(Host::Installed(call));
     }
-    // An error means that a provider is there already, and it is almost always this one.
-    let _ = PROVIDER.install_default();
 }
 
-/// The provider. [`install`] makes it the process's; tests may ask it directly.
-pub static PROVIDER: CryptoProvider = CryptoProvider {
-    signer_factory: new_signer,
-    verifier_factory: new_verifier,
-    key_utils: KeyUtils {
-        rsa_pub_components_from_private_key: DEFAULT_PROVIDER
-            .key_utils
-            .rsa_pub_components_from_private_key,
-        rsa_pub_components_from_public_key: DEFAULT_PROVIDER
-            .key_utils
-            .rsa_pub_components_from_public_key,
-        ec_pub_components_from_private_key: DEFAULT_PROVIDER
-            .key_utils
-            .ec_pub_components_from_private_key,
-        ed_pub_components_from_private_key: DEFAULT_PROVIDER
-            .key_utils
-            .ed_pub_components_from_private_key,
-        compute_digest: DEFAULT_PROVIDER.key_utils.compute_digest,
-    },
-};
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the crate's type for it says so"
-)]
-fn new_signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
-    (DEFAULT_PROVIDER.signer_factory)(algorithm, key)
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the crate's type for it says so"
-)]
-fn new_verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
-    match (HOST.get(), Scheme::of(*algorithm)) {
+/// Whoever checks signatures of this algorithm by this key: the host if it is there and can, else Rust.
+///
+/// # Errors
+/// When the key is not for the algorithm.
+pub fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
+    match (HOST.get(), Scheme::of(algorithm)) {
         (Host::Installed(call), Some(scheme)) => Ok(Box::new(HostVerifier {
             call,
             scheme,
-            algorithm: *algorithm,
+            algorithm,
             public_key: scheme.public_key(key)?,
             key: key.clone(),
         })),
-        _ => new_rust_verifier(*algorithm, key),
+        _ => new_rust_verifier(algorithm, key),
     }
 }
 
@@ -117,7 +84,10 @@ fn new_rust_verifier(
     algorithm: Algorithm,
     key: &DecodingKey,
 ) -> Result<Box<dyn JwtVerifier>, Error> {
-    (DEFAULT_PROVIDER.verifier_factory)(&algorithm, key)
+    /// Read at compile time, which leaves the rest of the provider out of the module.
+    const NEW: fn(&Algorithm, &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> =
+        DEFAULT_PROVIDER.verifier_factory;
+    NEW(&algorithm, key)
 }
 
 /// Lives for one signature. `jsonwebtoken` hands over a key without a place to keep anything beside it, so the key's

@@ -4,6 +4,7 @@
 //! issuer that the token says it has, because that is what picks the keys it will be checked with.
 
 use std::fmt;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,7 +20,7 @@ pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// A token in the right form. Nothing in it is proven: [`verify`](super::verify()) does that.
 pub struct Jws<'a> {
     header: Header,
-    claims: Map<String, Value>,
+    claims: Rc<Map<String, Value>>,
     signing_input: &'a [u8],
     signature: Vec<u8>,
 }
@@ -78,7 +79,7 @@ impl<'a> Jws<'a> {
         }
         Ok(Self {
             header: Header::read(&object(Segment::Header, header)?)?,
-            claims: object(Segment::Claims, claims)?,
+            claims: Rc::new(object(Segment::Claims, claims)?),
             signing_input,
             signature: decode(Segment::Signature, signature)?,
         })
@@ -99,7 +100,7 @@ impl<'a> Jws<'a> {
         self.header.kid.as_deref()
     }
 
-    pub(super) fn unverified_claims(&self) -> &Map<String, Value> {
+    pub(super) fn unverified_claims(&self) -> &Rc<Map<String, Value>> {
         &self.claims
     }
 

@@ -1,9 +1,9 @@
 //! JSON Web Tokens: is this one signed by its issuer, for us, and in force?
 //!
-//! Policy is here and primitives are not. `jsonwebtoken` checks signatures, through whatever `CryptoProvider` the
-//! process has; the header, the keys and the claims are read by our own code from one strict parse, because the
-//! crate's defaults are not a policy (it ignores `crit`, takes an `iss` that is missing or an array, and lets one odd
-//! key spoil a set). The order of things:
+//! Policy is here and primitives are not. The host checks signatures, or `jsonwebtoken`: [`host_crypto`] picks. The
+//! header, the keys and the claims are read by our own code from one strict parse, because the crate's defaults are not
+//! a policy (it ignores `crit`, takes an `iss` that is missing or an array, and lets one odd key spoil a set). The order
+//! of things:
 //!
 //! 1. [`Jws::parse`]: is this text a token at all? (RFC 7515)
 //! 2. [`Jws::unverified_issuer`]: whose keys could it be signed with? The caller picks a [`KeySet`] (RFC 7517) and
@@ -30,4 +30,4 @@ pub use jwk::{Key, KeySet, MAX_KEY_SET_BYTES, MAX_KEYS, NotAKeySet, SkippedKey};
 pub use jws::{Jws, MAX_TOKEN_BYTES, Malformed, Segment};
 pub use material::{KeyFingerprint, UnusableKey};
 pub use signature::{BadSignature, verify_signature};
-pub use verify::{Cause, MAX_CANDIDATES, Refusal, TokenRules, VerifiedClaims, verify};
+pub use verify::{Cause, MAX_CANDIDATES, Refusal, TokenRules, VerifiedClaims, Warrant, verify};

@@ -1,12 +1,10 @@
 //! One signature, one key, one answer.
 //!
-//! The primitive belongs to `jsonwebtoken` and its `CryptoProvider`: `RustCrypto`, or the host's through
-//! [`host_crypto`](super::host_crypto). What JOSE says around it is checked here, so that both are asked the same.
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+//! The primitive is the host's, or `RustCrypto`'s as `jsonwebtoken` wraps it: [`host_crypto`] picks. What JOSE says around
+//! it is checked here, so that both are asked the same.
 
 use super::algorithm::Algorithm;
+use super::host_crypto;
 use super::jwk::Key;
 
 /// Why a signature does not hold.
@@ -41,11 +39,9 @@ pub fn verify_signature(
     if signature.len() != key.material().signature_bytes {
         return Err(BadSignature::Length);
     }
-    let signature = URL_SAFE_NO_PAD.encode(signature);
-    let algorithm = algorithm.in_jsonwebtoken();
-    match jsonwebtoken::crypto::verify(&signature, message, &key.material().decoding_key, algorithm)
-    {
-        Ok(true) => Ok(()),
-        Ok(false) | Err(_) => Err(BadSignature::Mismatch),
+    let verifier = host_crypto::verifier(algorithm.in_jsonwebtoken(), &key.material().decoding_key);
+    match verifier.map(|verifier| verifier.verify(message, &signature.to_vec())) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(BadSignature::Mismatch),
     }
 }

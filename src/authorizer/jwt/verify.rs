@@ -1,6 +1,7 @@
 //! The decision about a token: the issuer's rules, the issuer's keys and the time go in; claims that hold come out.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -78,7 +79,13 @@ impl From<Malformed> for Refusal {
 /// whoever asks for `&VerifiedClaims` cannot be given anything else.
 #[derive(Clone)]
 pub struct VerifiedClaims {
-    claims: Map<String, Value>,
+    claims: Rc<Map<String, Value>>,
+    warrant: Warrant,
+}
+
+/// How long verified claims are worth something: what there is to keep once they were read.
+#[derive(Clone, Copy, Debug)]
+pub struct Warrant {
     validity: Validity,
     signed_by: KeyFingerprint,
 }
@@ -91,10 +98,22 @@ impl VerifiedClaims {
 
     /// `exp`: the token holds until then, and [`TokenRules::clock_skew`] longer.
     pub fn expires_at(&self) -> Timestamp {
-        self.validity.expires_at()
+        self.warrant.validity.expires_at()
     }
 
     /// The key whose signature this is. The claims are worth nothing once it has left the issuer's set.
+    pub fn signed_by(&self) -> &KeyFingerprint {
+        &self.warrant.signed_by
+    }
+
+    /// What to keep beside whatever was read from the claims.
+    pub fn warrant(&self) -> Warrant {
+        self.warrant
+    }
+}
+
+impl Warrant {
+    /// The key whose signature it was.
     pub fn signed_by(&self) -> &KeyFingerprint {
         &self.signed_by
     }
@@ -114,7 +133,7 @@ impl fmt::Debug for VerifiedClaims {
         formatter
             .debug_struct("VerifiedClaims")
             .field("expires_at", &self.expires_at())
-            .field("signed_by", &self.signed_by)
+            .field("signed_by", self.signed_by())
             .finish_non_exhaustive()
     }
 }
@@ -135,9 +154,11 @@ pub fn verify(
     let validity = claims::check(jws.unverified_claims(), rules).map_err(Cause::Claims)?;
     validity.check(now, rules.clock_skew)?;
     Ok(VerifiedClaims {
-        claims: jws.unverified_claims().clone(),
-        validity,
-        signed_by: *key.fingerprint(),
+        claims: Rc::clone(jws.unverified_claims()),
+        warrant: Warrant {
+            validity,
+            signed_by: *key.fingerprint(),
+        },
     })
 }
 
