@@ -52,6 +52,9 @@ ALSO = [
 
 def main():
     arguments = read_arguments()
+    busy = os.getloadavg()[0]
+    if busy > 0.5:
+        print(f"bench: this machine is not quiet (load {busy:.1f}): take what follows for a first look")
     tokens = {file.stem: file.read_text().split() for file in TOKENS.glob("*.txt")}
     key_set = (TOKENS / "jwks.json").read_text()
     chosen = variants.all_variants(tokens, key_set, str(EMPTY), str(arguments.module))
@@ -64,7 +67,7 @@ def main():
         for envoy in running:
             envoy.check()
         rounds = [measure(running, number, arguments) for number in range(arguments.rounds)]
-    report(chosen, rounds, arguments)
+    report(chosen, rounds, arguments, busy)
 
 
 def read_arguments():
@@ -232,7 +235,7 @@ def measure(running, number, arguments):
     return results
 
 
-def report(chosen, rounds, arguments):
+def report(chosen, rounds, arguments, busy):
     def median(name, what):
         return statistics.median(round[name][what] for round in rounds)
 
@@ -269,7 +272,7 @@ def report(chosen, rounds, arguments):
     machine = describe_machine()
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps({
-        "machine": machine, "seconds": arguments.seconds, "connections": arguments.connections,
+        "machine": machine, "load_before": busy, "seconds": arguments.seconds, "connections": arguments.connections,
         "module_bytes": size, "medians": medians, "ratios": bars, "rounds": rounds,
     }, indent=1))
     if not arguments.only:
