@@ -166,13 +166,12 @@ impl Policy {
         );
         // Envoy drops the fields that `Connection` nominates before any filter sees them, but not on an upgrade
         // (RFC 9110 section 7.6.1): there a client could have the identity taken off behind us.
-        if let Some(nominated) = head.first("connection")
-            && head.has("upgrade")
-            && !nominated.eq_ignore_ascii_case(b"upgrade")
-        {
-            edits
-                .set
-                .push(("connection".to_owned(), b"upgrade".to_vec()));
+        let nominates = |(name, value): (&str, &[u8])| {
+            name == "connection" && !value.eq_ignore_ascii_case(b"upgrade")
+        };
+        if head.has("upgrade") && head.fields().any(nominates) {
+            let upgrade = ("connection".to_owned(), b"upgrade".to_vec());
+            edits.set.push(upgrade);
         }
         edits
     }

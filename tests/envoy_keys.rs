@@ -3,10 +3,11 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking and waits by the real clock"
+    reason = "a test fails by panicking, waits by the real clock, and says what it measured"
 )]
 
 mod harness;

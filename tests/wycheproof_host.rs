@@ -45,7 +45,7 @@ fn verdicts(groups: &[Group]) -> Vec<bool> {
 }
 
 #[test]
-fn the_host_and_rust_give_one_verdict_on_every_vector() {
+fn sig_04_and_11_the_host_and_rust_give_one_verdict_on_every_vector() {
     for (what, groups, on_the_host) in [
         ("PKCS#1", corpus::rsa_pkcs1(), true),
         ("ECDSA", corpus::ecdsa(), true),

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_finds_one_claim_or_none() {
+    fn clm_14_a_path_finds_one_claim_or_none() {
         let path = ClaimPath::try_from("realm.tenant".to_owned()).unwrap();
         for (value, expected) in [
             (json!({"realm": {"tenant": "t2"}}), Some("t2")),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_looked_for_in_an_array_or_in_the_words_of_a_string() {
+    fn clm_15_a_list_is_looked_for_in_an_array_or_in_the_words_of_a_string() {
         let all = Requirement::All(vec![text("a"), text("b")]);
         let any = Requirement::AnyOf(vec![text("a"), text("b")]);
         for (claim, every, some) in [

@@ -1,1 +1,151 @@
-//! The command.
+//! The command: arguments in, an `Outcome` out. Thin over what the filter itself is made of.
+//!
+//! A command returns what it has to say and never writes itself, so that a reader who goes away (`| head`) is met in
+//! one place.
+
+mod check;
+mod find;
+mod key;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Who may call which model-serving endpoint, decided inside Envoy.
+///
+/// tenantgate is a filter that Envoy (or Istio, or Envoy Gateway) loads. This command checks its configuration with
+/// the very code that the filter uses, and makes API keys.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, after_help = EXIT_STATUS)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 all is well, 1 something is wrong with a configuration or a key, \
+                           2 wrong usage or a file that cannot be read.";
+
+const CHECK_HELP: &str = "\
+Examples:
+  tenantgate check tenantgate.yaml                # plugin configuration alone
+  tenantgate check envoy.yaml                     # the wasm filter of a whole Envoy configuration
+  kubectl get wasmplugin -A -o yaml | tenantgate check -
+
+A variable that the configuration takes from the environment (`{env: NAME}`) need not be set here; the answer lists
+those that the proxy will need.
+
+Exit status: 0 all is well, 1 something is wrong with a configuration, 2 wrong usage or a file that cannot be read.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check configuration files and say all that is wrong with them.
+    ///
+    /// A file is JSON or YAML, and holds plugin configuration, or a resource that carries it: an Envoy bootstrap, a
+    /// file of Envoy resources (ECDS), an Istio `WasmPlugin`, `TrafficExtension` or `EnvoyFilter`, or an Envoy Gateway
+    /// `EnvoyExtensionPolicy`. Where a file has several wasm filters, those are checked that have `tenantgate` in their
+    /// `name`, `root_id`, `vm_id` or the name of their code.
+    #[command(after_help = CHECK_HELP)]
+    Check {
+        /// Files; `-` for standard input.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Print the JSON Schema of the plugin configuration, for editors and CI.
+    Schema,
+    /// Make API keys and the entries that admit them.
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a new random key, and the entry for the configuration.
+    ///
+    /// The key is shown this once: the entry holds its digest only, and nobody can tell the key from that. Give the key
+    /// to the client, and paste the entry under `keys` of an authorizer with `type: api_key`.
+    New {
+        #[command(flatten)]
+        entry: Entry,
+        /// What the key begins with, so that it is known for what it is where it turns up.
+        #[arg(long, default_value = "tg", value_parser = key::prefix)]
+        prefix: String,
+    },
+    /// Read a key from standard input, and print the entry for the configuration.
+    ///
+    /// One key, on one line. It is not printed. Example: `printf %s "$KEY" | tenantgate key hash --client batch`
+    Hash {
+        #[command(flatten)]
+        entry: Entry,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Entry {
+    /// Who will call with the key: its `client_id`, and its tenant unless the entry says otherwise.
+    #[arg(long, value_name = "ID", default_value = "my-client", value_parser = key::client)]
+    client: String,
+}
+
+/// What a command has to say.
+#[derive(Debug, Default)]
+struct Outcome {
+    stdout: String,
+    stderr: String,
+    status: Status,
+}
+
+/// In order of weight: of several files, the worst decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Status {
+    #[default]
+    Good = 0,
+    Wrong = 1,
+    Unusable = 2,
+}
+
+impl Outcome {
+    fn say(&mut self, line: impl std::fmt::Display) {
+        self.stdout += &line.to_string();
+        self.stdout.push('\n');
+    }
+
+    fn complain(&mut self, status: Status, line: impl std::fmt::Display) {
+        self.stderr += &line.to_string();
+        self.stderr.push('\n');
+        self.status = self.status.max(status);
+    }
+}
+
+/// Runs the command that the arguments of this process ask for.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Check { files } => check::check(&files),
+        Command::Schema => Outcome {
+            stdout: format!("{:#}\n", crate::config::schema()),
+            ..Outcome::default()
+        },
+        Command::Key(KeyCommand::New { entry, prefix }) => key::new(&entry.client, &prefix),
+        Command::Key(KeyCommand::Hash { entry }) => key::hash(&entry.client, io::stdin().lock()),
+    };
+    let written =
+        write(&mut io::stdout(), &outcome.stdout).and(write(&mut io::stderr(), &outcome.stderr));
+    let status = if written.is_ok() {
+        outcome.status
+    } else {
+        Status::Unusable
+    };
+    ExitCode::from(status as u8)
+}
+
+/// A reader that has seen enough is no failure.
+fn write(stream: &mut dyn Write, text: &str) -> io::Result<()> {
+    match stream
+        .write_all(text.as_bytes())
+        .and_then(|()| stream.flush())
+    {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}

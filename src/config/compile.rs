@@ -159,8 +159,9 @@ fn cluster_name(name: String) -> Result<String, &'static str> {
 
 /// A host as it stands in the authority of a URL.
 fn check_cluster_host(text: &str) -> Result<(), String> {
+    let digits = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
     let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        Some((host, port)) if digits(port) => (host, Some(port)),
         _ => (text, None),
     };
     let exact =

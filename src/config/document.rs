@@ -29,7 +29,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 pub(super) enum DocumentError {
     #[error("there is no configuration: set the plugin's `configuration` (Istio: `pluginConfig`)")]
     Empty,
-    #[error("the configuration is {0}")]
+    #[error("the configuration cannot be read: {0}")]
     Json(#[from] NotStrictJson),
     #[error("the configuration is neither JSON text nor a google.protobuf.Struct")]
     NotAStruct,

@@ -227,7 +227,9 @@ impl Error for Complaint {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let expected = wording(expected);
         let (found, quotable) = match found {
+            Unexpected::Float(_) if expected == WHOLE_NUMBER => ("a fraction", false),
             Unexpected::Unit | Unexpected::Option => ("null", false),
             Unexpected::Bool(_) => ("true or false", true),
             Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => {
@@ -237,7 +239,6 @@ impl Error for Complaint {
             Unexpected::Seq => ("a list", false),
             _ => ("an object", false),
         };
-        let expected = wording(expected);
         let hint = if quotable && expected == "a string" {
             "; put it in quotes"
         } else {
@@ -259,6 +260,8 @@ impl Error for Complaint {
     }
 }
 
+const WHOLE_NUMBER: &str = "a whole number of 0 or more";
+
 /// serde's names of types, in the words of the file.
 fn wording(expected: &dyn Expected) -> String {
     let words = expected.to_string();
@@ -266,7 +269,7 @@ fn wording(expected: &dyn Expected) -> String {
         "a sequence" => "a list".to_owned(),
         "a map" => "an object".to_owned(),
         "a boolean" => "true or false".to_owned(),
-        "u64" => "a whole number, not negative".to_owned(),
+        "u64" => WHOLE_NUMBER.to_owned(),
         name if name.starts_with("struct ") => "an object".to_owned(),
         _ => words,
     }

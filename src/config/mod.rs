@@ -6,7 +6,7 @@
 //! (`compile`), under the place where it stands (`problem`). This room has no opinion of its own about what a path, a
 //! network or an issuer is, and knows nothing of requests.
 //!
-//! The filter calls [`load`]; the command calls [`compile`], which is the same from the second step on.
+//! The filter calls [`load`]; the command calls [`compile()`], which is the same from the second step on.
 
 mod compile;
 mod document;

@@ -81,7 +81,7 @@ impl Report {
     }
 }
 
-impl Place<'_> {
+impl<'r> Place<'r> {
     /// The place of a member of the object that stands here.
     pub fn member(&self, name: &str) -> Self {
         let plain = !name.is_empty()
@@ -147,16 +147,19 @@ impl Place<'_> {
         parsed.map_err(|error| self.complain(error)).ok()
     }
 
-    /// The elements of the list that stands here, each with its place; `None` without a list. Elements that cannot be
-    /// read are complained about and left out.
-    pub fn list<T>(&self, field: Field<Vec<Field<T>>>) -> Option<Vec<(Self, T)>> {
+    /// The elements of the list that stands here, each with its place; `None` without a list. Each is read when its turn
+    /// comes; one that cannot be is complained about and left out.
+    pub fn list<T>(
+        &self,
+        field: Field<Vec<Field<T>>>,
+    ) -> Option<impl Iterator<Item = (Self, T)> + use<'r, T>> {
+        let here = self.clone();
         let elements = self.read(field)?.into_iter().enumerate();
-        let elements = elements.map(|(index, element)| (self.index(index), element));
-        Some(
-            elements
-                .filter_map(|(place, element)| Some((place.clone(), place.read(element)?)))
-                .collect(),
-        )
+        Some(elements.filter_map(move |(index, element)| {
+            let place = here.index(index);
+            let value = place.read(element)?;
+            Some((place, value))
+        }))
     }
 
     /// The elements of the list that stands here, each through a room's own constructor; `None` if one of them, all of
@@ -191,7 +194,7 @@ impl Place<'_> {
         &self,
         field: Field<Vec<Field<T>>>,
         instead: &str,
-    ) -> Option<Vec<(Self, T)>> {
+    ) -> Option<impl Iterator<Item = (Self, T)> + use<'r, T>> {
         self.list(self.filled(field, instead)?)
     }
 }

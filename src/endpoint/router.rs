@@ -1,8 +1,10 @@
 //! Host, path and method to endpoint, at a cost that does not grow with the number of endpoints.
 //!
 //! The most specific host decides first, as with Envoy's virtual hosts (exact, then the longest suffix, then any);
-//! within it the most specific path (`pattern::precedence`); within that an endpoint that names the method before one
-//! that takes any. Where no endpoint of a host takes the request, those of the next less specific host are asked.
+//! within it the most specific path, segment by segment: literal text, text around a wildcard, a wildcard, the rest. A
+//! capture and `*` match the same, so capture before `*` decides only between paths that are otherwise alike
+//! (`pattern::precedence`). Within that, an endpoint that names the method comes before one that takes any. Where no
+//! endpoint of a host takes the request, those of the next less specific host are asked.
 //!
 //! A trie of whole segments. `matchit` was tried first: it refuses `/{a}` beside `/**` and `/a{x}` beside `/{x}b`,
 //! both of which the template syntax allows.

@@ -1,7 +1,7 @@
 //! Things fetched: documents behind URLs that are fresh for a while, kept for all who need them.
 //!
 //! [`document`] is the state machine of one document and knows no network; [`Fetcher`] puts it to work on a
-//! [`Host`], once for a whole process ([`shared`]); [`jwks`] says what the documents of an issuer mean.
+//! [`Host`], once for a whole process (`shared`); `jwks` says what the documents of an issuer mean.
 
 pub mod document;
 mod jwks;
@@ -205,6 +205,10 @@ impl Fetcher {
                 let hurried_at = source
                     .schedule(part)
                     .and_then(|schedule| schedule.hurried_at());
+                // Before anybody else can know of it.
+                if let Some(found) = source.location(Part::Keys) {
+                    Shelf::of(found).prepare(host);
+                }
                 let document = SharedDocument::new(fetched_at, fresh_for, hurried_at, body);
                 shared.publish(&document, host);
                 // Somebody may have asked later and been answered sooner.

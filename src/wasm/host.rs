@@ -88,7 +88,7 @@ pub(super) fn set_filter_state(name: &str, value: &str) {
     let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
 }
 
-/// The `verify_signature` foreign function: BoringSSL, fifteen times as fast as Rust in wasm.
+/// The `verify_signature` foreign function: `BoringSSL`, fifteen times as fast as Rust in wasm.
 ///
 /// # Errors
 /// Where there is no such function, and where it does not like what it was given.

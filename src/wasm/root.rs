@@ -53,10 +53,10 @@ impl Root {
             }
         }
         let _ = hostcalls::set_effective_context(self.id);
-        self.sleep(worker);
+        Self::sleep(worker);
     }
 
-    fn sleep(&self, worker: &SharedWorker) {
+    fn sleep(worker: &SharedWorker) {
         let now = host::now();
         let next = worker.borrow_mut().next_event(now);
         let pause = next.map_or(SignedDuration::MAX, |next| {

@@ -128,7 +128,10 @@ fn pro_04_pipelined_requests_are_decided_each_by_itself() {
 #[test]
 fn pro_05_a_refusal_does_not_wait_for_the_body_that_a_client_offers() {
     let (upstream, mut envoy) = gate(chat_and_health(), Listener::HARDENED);
-    for credential in ["x-api-key: wrong", "X-A: 1"] {
+    for (credential, expected) in [
+        ("x-api-key: wrong", "401 invalid_credential"),
+        ("X-A: 1", "401 missing_credential"),
+    ] {
         let mut wire = envoy.wire();
         wire.send(&lines(
             "POST /v1/chat",
@@ -139,13 +142,12 @@ fn pro_05_a_refusal_does_not_wait_for_the_body_that_a_client_offers() {
                 "Connection: close",
             ],
         ));
-        let answer = wire.answer().unwrap();
-        // Envoy itself may say 100 first.
-        let text = format!("{}\r\n\r\n{}", answer.head, answer.text());
-        assert!(
-            text.contains("HTTP/1.1 401 Unauthorized") && text.contains("_credential"),
-            "{text}"
-        );
+        let mut answer = wire.answer().unwrap();
+        // Envoy itself may say so before any filter is asked.
+        if answer.status == 100 {
+            answer = wire.answer().unwrap();
+        }
+        assert_eq!(word(&answer), expected);
     }
     upstream.saw_nothing();
     stands(&mut envoy);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use ureq::http::{HeaderMap, Request};
 
-use super::envoy_config::{ACCESS_LOG, BESIDE, FILTER, GATE, LIVE_FILTER, OWN_LOG, Setup};
+use super::envoy_config::{ACCESS_LOG, BESIDE, FILTER, GATE, LIVE_FILTER, Setup};
 use super::process::{Process, envoy_binary};
 use super::wire::Wire;
 
@@ -184,11 +184,6 @@ impl Envoy {
     pub fn access_log(&self, lines: usize) -> Vec<Value> {
         let parse = |line: &String| serde_json::from_str(line).expect("a JSON line");
         self.lines(ACCESS_LOG, lines).iter().map(parse).collect()
-    }
-
-    /// The lines that the filter itself composed, once there are at least so many.
-    pub fn own_log(&self, lines: usize) -> Vec<String> {
-        self.lines(OWN_LOG, lines)
     }
 
     fn lines(&self, file: &str, count: usize) -> Vec<String> {

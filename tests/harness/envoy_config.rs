@@ -18,8 +18,6 @@ pub const BESIDE: &str = "beside";
 pub const MODEL: &str = "model";
 /// The file of the access log, one JSON object a line.
 pub const ACCESS_LOG: &str = "access.log";
-/// The file of the access log that holds the filter's own line and nothing else.
-pub const OWN_LOG: &str = "tenantgate.log";
 /// The file that Envoy watches for a live configuration.
 pub const LIVE_FILTER: &str = "filter.json";
 
@@ -224,7 +222,7 @@ impl Setup {
             "use_remote_address": listener.use_remote_address,
             "stream_idle_timeout": "30s",
             "upgrade_configs": [{ "upgrade_type": "websocket" }],
-            "access_log": [file_log(folder, ACCESS_LOG, &access_log_fields()), own_log(folder)],
+            "access_log": [file_log(folder, ACCESS_LOG, &access_log_fields())],
             "http_filters": [filter, {
                 "name": "envoy.filters.http.router",
                 "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
@@ -337,19 +335,6 @@ fn file_log(folder: &Path, file: &str, fields: &Value) -> Value {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
             "path": folder.join(file),
             "log_format": { "json_format": fields },
-        },
-    })
-}
-
-fn own_log(folder: &Path) -> Value {
-    json!({
-        "name": "envoy.access_loggers.file",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": folder.join(OWN_LOG),
-            "log_format": { "text_format_source": {
-                "inline_string": format!("%FILTER_STATE(wasm.{FILTER}.log:PLAIN)%\n"),
-            } },
         },
     })
 }

@@ -36,22 +36,22 @@ fn agrees_with_every_label(groups: &[Group], vectors: usize, valid: usize) {
 }
 
 #[test]
-fn rsa_pkcs1_of_2048_to_4096_bits() {
+fn sig_05_and_06_rsa_pkcs1_of_2048_to_4096_bits_with_every_kind_of_padding() {
     agrees_with_every_label(&corpus::rsa_pkcs1(), 2330, 68);
 }
 
 #[test]
-fn rsa_pss_with_the_parameters_of_jose() {
+fn sig_07_rsa_pss_with_the_parameters_of_jose() {
     agrees_with_every_label(&corpus::rsa_pss(), 785, 511);
 }
 
 #[test]
-fn ecdsa_on_p256_and_p384() {
+fn sig_01_and_02_ecdsa_on_p256_and_p384() {
     agrees_with_every_label(&corpus::ecdsa(), 542, 366);
 }
 
 #[test]
-fn ed25519() {
+fn sig_08_ed25519() {
     agrees_with_every_label(&corpus::ed25519(), 151, 88);
 }
 

@@ -1,13 +1,13 @@
 //! Signatures checked by the host: Envoy's `verify_signature` foreign function, which is `BoringSSL` and some fifteen
 //! times faster than Rust compiled to wasm.
 //!
-//! What it makes is a [`JwtVerifier`], as `jsonwebtoken` has them, so that nobody else has to know. The function knows no
-//! JOSE: it is given a hash name, a key and a signature, and the *key's type* picks the scheme. So the hash comes from a
-//! table by algorithm and never from a token, the key is checked to be of the algorithm's kind, and ECDSA signatures,
-//! which JOSE writes as `r || s`, are converted to the DER that the function wants. PSS and Ed25519 it cannot do; those
-//! stay Rust.
+//! It is a `CryptoProvider` for `jsonwebtoken`, so that nobody else has to know. The function knows no JOSE: it is given
+//! a hash name, a key and a signature, and the *key's type* picks the scheme. So the hash comes from a table by
+//! algorithm and never from a token, the key is checked to be of the algorithm's kind, and ECDSA signatures, which JOSE
+//! writes as `r || s`, are converted to the DER that the function wants. PSS and Ed25519 it cannot do; those stay Rust.
 //!
-//! `jsonwebtoken`'s own way in is not used: it keeps its whole `CryptoProvider` in the module, private keys and all.
+//! It is asked directly. `jsonwebtoken`'s process-wide default would bring the crate's own provider into the module as
+//! well, private keys and all.
 //!
 //! The module names no host: the adapter [installs](install) a function to call. Nothing that the host answers makes us
 //! ask the other verifier as well (RFC 8725 section 3.3: a token must fail if any check fails). Only where the function
@@ -15,9 +15,10 @@
 
 use std::cell::Cell;
 
-use jsonwebtoken::crypto::{JwtVerifier, rust_crypto::DEFAULT_PROVIDER};
+use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
+use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
 use pkcs1::UintRef;
 use prost::Message as _;
 use signature::Verifier;
@@ -63,20 +64,37 @@ pub fn install(call: HostCall) {
     }
 }
 
-/// Whoever checks signatures of this algorithm by this key: the host if it is there and can, else Rust.
-///
-/// # Errors
-/// When the key is not for the algorithm.
-pub fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
-    match (HOST.get(), Scheme::of(algorithm)) {
+/// The provider. It verifies and does nothing else: there is no private key in this house, and what would read one is
+/// left out of the module.
+pub static PROVIDER: CryptoProvider = CryptoProvider {
+    signer_factory: no_signer,
+    verifier_factory: new_verifier,
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the crate's type for it says so"
+)]
+fn no_signer(_: &Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
+    Err(ErrorKind::UnsupportedAlgorithm.into())
+}
+
+/// The host if it is there and can, else Rust.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the crate's type for it says so"
+)]
+fn new_verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
+    match (HOST.get(), Scheme::of(*algorithm)) {
         (Host::Installed(call), Some(scheme)) => Ok(Box::new(HostVerifier {
             call,
             scheme,
-            algorithm,
+            algorithm: *algorithm,
             public_key: scheme.public_key(key)?,
             key: key.clone(),
         })),
-        _ => new_rust_verifier(algorithm, key),
+        _ => new_rust_verifier(*algorithm, key),
     }
 }
 

@@ -1,10 +1,10 @@
 //! One signature, one key, one answer.
 //!
-//! The primitive is the host's, or `RustCrypto`'s as `jsonwebtoken` wraps it: [`host_crypto`] picks. What JOSE says around
+//! The primitive is the host's, or `RustCrypto`'s as `jsonwebtoken` wraps it: [`PROVIDER`] picks. What JOSE says around
 //! it is checked here, so that both are asked the same.
 
 use super::algorithm::Algorithm;
-use super::host_crypto;
+use super::host_crypto::PROVIDER;
 use super::jwk::Key;
 
 /// Why a signature does not hold.
@@ -39,7 +39,8 @@ pub fn verify_signature(
     if signature.len() != key.material().signature_bytes {
         return Err(BadSignature::Length);
     }
-    let verifier = host_crypto::verifier(algorithm.in_jsonwebtoken(), &key.material().decoding_key);
+    let new_verifier = PROVIDER.verifier_factory;
+    let verifier = new_verifier(&algorithm.in_jsonwebtoken(), &key.material().decoding_key);
     match verifier.map(|verifier| verifier.verify(message, &signature.to_vec())) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(BadSignature::Mismatch),

@@ -75,7 +75,8 @@ impl Workshop<'_> {
         let mut keys = ApiKeys::default();
         for (place, raw) in here
             .filled_list(raw, "nobody could call the endpoint")
-            .unwrap_or_default()
+            .into_iter()
+            .flatten()
         {
             let client = identifier(raw.client_id, &place.member("client_id"));
             let digest = self.key_digest(raw.key, raw.key_sha256, &place);

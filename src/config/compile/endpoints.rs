@@ -24,7 +24,8 @@ impl Workshop<'_> {
         let mut names: HashMap<String, String> = HashMap::new();
         for (place, raw) in here
             .filled_list(raw, "without an endpoint nothing can be called")
-            .unwrap_or_default()
+            .into_iter()
+            .flatten()
         {
             let name = place
                 .member("name")

@@ -1,6 +1,7 @@
 //! Issuers and their tokens.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -88,9 +89,9 @@ fn check_issuer(issuer: String, discovers: bool) -> Result<String, String> {
 fn audiences(raw: Field<raw::Audience>, here: &Place<'_>) -> Option<Vec<String>> {
     let listed = match here.read(raw)? {
         raw::Audience::One(audience) => vec![(here.clone(), audience)],
-        raw::Audience::Several(list) => {
-            here.filled_list(list, "no token could be meant for this endpoint")?
-        }
+        raw::Audience::Several(list) => here
+            .filled_list(list, "no token could be meant for this endpoint")?
+            .collect(),
     };
     for (place, audience) in &listed {
         if audience.is_empty() {
@@ -136,21 +137,29 @@ fn required_claims(
 }
 
 fn requirement(raw: raw::Requirement, here: &Place<'_>) -> Option<Requirement> {
-    const INSTEAD: &str = "it would require nothing";
-    let scalars =
-        |list: Vec<(_, raw::Scalar)>| list.into_iter().map(|(_, raw::Scalar(scalar))| scalar);
     Some(match raw {
         raw::Requirement::Equals(raw::Scalar(scalar)) => Requirement::Equals(scalar),
         raw::Requirement::All(list) => {
-            Requirement::All(scalars(here.filled_list(list, INSTEAD)?).collect())
+            Requirement::All(scalars(list, here, "it would require nothing")?)
         }
         raw::Requirement::AnyOf(any_of) => {
             let list = here.read(any_of)?.any_of;
-            let list = here
-                .member("any_of")
-                .filled_list(list, "no token could meet it")?;
-            Requirement::AnyOf(scalars(list).collect::<Vec<Scalar>>())
+            Requirement::AnyOf(scalars(
+                list,
+                &here.member("any_of"),
+                "no token could meet it",
+            )?)
         }
+    })
+}
+
+fn scalars(
+    raw: Field<Vec<Field<raw::Scalar>>>,
+    here: &Place<'_>,
+    instead: &str,
+) -> Option<Vec<Scalar>> {
+    here.each(here.filled(raw, instead)?, |raw::Scalar(scalar)| {
+        Ok::<_, Infallible>(scalar)
     })
 }
 

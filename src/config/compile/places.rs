@@ -55,7 +55,8 @@ impl Workshop<'_> {
         let mut listed = Vec::new();
         for (at, raw) in here
             .filled_list(raw, "leave it out for the well-known places")
-            .unwrap_or_default()
+            .into_iter()
+            .flatten()
         {
             let Some(place) = self.place(raw, &at) else {
                 continue;
