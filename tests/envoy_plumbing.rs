@@ -146,6 +146,20 @@ fn the_documented_configuration_is_one_that_envoy_takes() {
 }
 
 #[test]
+fn the_documented_configuration_is_one_that_the_command_takes() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/envoy/envoy.yaml");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tenantgate"))
+        .args(["check", file])
+        .output()
+        .expect("the command runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
 fn the_oidc_provider_gives_tokens() {
     let provider = OidcProvider::start();
     let token = provider.access_token("acme-app", "acme-secret");

@@ -119,6 +119,9 @@ impl Guard {
                 Err(api_key::Refusal::Unknown) => {}
             }
         }
+        if self.issuers.is_empty() {
+            return Err(best.into());
+        }
         self.verify_token(credential, best, keys, cache, now)
     }
 

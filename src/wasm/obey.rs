@@ -7,6 +7,7 @@ use super::host;
 use super::worker::{Record, Verdict};
 use crate::denial::{Denial, Reply};
 use crate::gate::Step;
+use crate::identity::Identity;
 use crate::policy::Policy;
 use crate::request::Edits;
 
@@ -76,14 +77,18 @@ fn tell(record: &Record, policy: &Policy, decision: &str, reason: Option<&str>) 
     if let Some(endpoint) = &record.endpoint {
         host::set_filter_state("tenantgate.endpoint", endpoint);
     }
-    let people = [
-        ("tenantgate.tenant_id", &record.tenant),
-        ("tenantgate.user_id", &record.user),
-        ("tenantgate.client_id", &record.client),
-    ];
-    for (name, value) in people {
-        if let Some(value) = value {
-            host::set_filter_state(name, value.as_str());
+    if let Some(Identity {
+        tenant,
+        user,
+        client,
+    }) = &record.identity
+    {
+        host::set_filter_state("tenantgate.tenant_id", tenant.as_str());
+        if let Some(user) = user {
+            host::set_filter_state("tenantgate.user_id", user.as_str());
+        }
+        if let Some(client) = client {
+            host::set_filter_state("tenantgate.client_id", client.as_str());
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::denial::Denial;
 use crate::fetch::Fetcher;
 use crate::gate::{Request, Step};
 use crate::host::{Answer, CalloutId};
-use crate::identity::Identifier;
+use crate::identity::Identity;
 use crate::metrics::Metric;
 use crate::policy::Policy;
 use crate::request::RequestHead;
@@ -61,9 +61,7 @@ pub(super) struct Verdict {
 pub(super) struct Record {
     /// Its path pattern.
     pub endpoint: Option<String>,
-    pub tenant: Option<Identifier>,
-    pub user: Option<Identifier>,
-    pub client: Option<Identifier>,
+    pub identity: Option<Identity>,
 }
 
 impl Worker {
@@ -183,10 +181,6 @@ impl Worker {
             Step::Forward(_) => self.envoy.metrics.request(endpoint, None),
             Step::Refuse(denial) => self.envoy.metrics.request(endpoint, Some(denial.reason())),
         }
-        let (tenant, user, client) = match decision.identity {
-            Some(identity) => (Some(identity.tenant), identity.user, identity.client),
-            None => (None, None, None),
-        };
         let endpoint = decision
             .endpoint
             .map(|endpoint| endpoint.path.as_str().to_owned());
@@ -194,9 +188,7 @@ impl Worker {
             step,
             record: Record {
                 endpoint,
-                tenant,
-                user,
-                client,
+                identity: decision.identity,
             },
         }
     }
