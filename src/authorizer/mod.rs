@@ -17,7 +17,7 @@ use crate::identity::{Identifier, Identity};
 use api_key::ApiKeys;
 use cache::{AuthorizerId, TokenCache, TokenDigest};
 use claim::{ClaimPath, RequiredClaims};
-use jwt::{Jws, TokenRules, VerifiedClaims};
+use jwt::{Jws, TokenRules, VerifiedClaims, Warrant};
 
 /// What a caller has to show.
 #[derive(Debug)]
@@ -139,13 +139,7 @@ impl Guard {
             identity,
             kind: CredentialKind::Jwt,
         };
-        let readers = || {
-            self.issuers
-                .iter()
-                .filter(|oidc| oidc.places.meets(credential.places()))
-        };
-
-        for oidc in readers() {
+        for oidc in self.readers(credential.places()) {
             if let Keys::Usable(key_set) = keys.of(oidc.keys, now)
                 && let Some(identity) =
                     cache.find(digest, oidc.id, key_set, now, oidc.rules.clock_skew)
@@ -158,18 +152,49 @@ impl Guard {
         let Ok(jws) = Jws::parse(token) else {
             return Err(otherwise.into());
         };
-        cache.lookups.misses = cache.lookups.misses.saturating_add(1);
+        let verdict = self.look_anew(&jws, credential.places(), otherwise, keys, now);
+        // A request that waits for keys, or goes without, asks again; only a look at the signature is what was missed.
+        let looked_at = !matches!(
+            verdict,
+            Err(Halt::Await(_) | Halt::Refuse(Denial::KeysUnavailable { .. }))
+        );
+        if looked_at {
+            cache.lookups.misses = cache.lookups.misses.saturating_add(1);
+        }
+        let (authorizer, warrant, identity) = verdict?;
+        cache.remember(digest, authorizer, warrant, identity.clone());
+        Ok(admitted(identity))
+    }
+
+    /// The issuers whose tokens may stand there.
+    fn readers(&self, places: PlaceSet) -> impl Iterator<Item = &Oidc> {
+        self.issuers
+            .iter()
+            .filter(move |oidc| oidc.places.meets(places))
+    }
+
+    /// Verifies a token that is not remembered.
+    fn look_anew(
+        &self,
+        jws: &Jws<'_>,
+        places: PlaceSet,
+        otherwise: Denial,
+        keys: &mut impl KeysOf,
+        now: Timestamp,
+    ) -> Result<(AuthorizerId, Warrant, Identity), Halt> {
         // The issuer is only believed once the signature holds under a key of that issuer (RFC 8725 section 3.8).
         let issuer = jws.unverified_issuer();
         let mut refusal = Halt::Refuse(otherwise);
-        for oidc in readers().filter(|oidc| issuer == Some(oidc.rules.issuer.as_str())) {
-            let verdict = oidc.verify(&jws, keys, now).and_then(|claims| {
+        for oidc in self
+            .readers(places)
+            .filter(|oidc| issuer == Some(oidc.rules.issuer.as_str()))
+        {
+            let verdict = oidc.verify(jws, keys, now).and_then(|claims| {
                 let identity = oidc.identify(&claims)?;
-                cache.remember(digest, oidc.id, claims.warrant(), identity.clone());
-                Ok(identity)
+                Ok((oidc.id, claims.warrant(), identity))
             });
             match verdict {
-                Ok(identity) => return Ok(admitted(identity)),
+                Ok(verified) => return Ok(verified),
                 Err(halt) => refusal = nearer(refusal, halt),
             }
         }
