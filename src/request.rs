@@ -3,6 +3,8 @@
 //! Knows nothing of what a field means. The whole list is kept because a field may come twice, and bytes because a
 //! client may put any octet in a value (RFC 9110 section 5.5, obs-text).
 
+use std::rc::Rc;
+
 /// The head of one request. Field names are lower case, as Envoy hands them over; pseudo-headers begin with a colon.
 #[derive(Clone, Debug, Default)]
 pub struct RequestHead {
@@ -51,11 +53,12 @@ impl RequestHead {
     }
 }
 
-/// What is done to a head before it goes on: first the removals, then the settings.
+/// What is done to a head before it goes on: first the removals, then the settings. Names are the policy's or the
+/// head's own, and most values are at hand already, so that an edit copies nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Edits {
+pub struct Edits<'a> {
     /// Names to remove, each with all of its values.
-    pub remove: Vec<String>,
+    pub remove: Vec<&'a str>,
     /// Names to set, each to this one value in place of any it had.
-    pub set: Vec<(String, Vec<u8>)>,
+    pub set: Vec<(&'a str, Rc<[u8]>)>,
 }

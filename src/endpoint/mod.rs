@@ -20,6 +20,8 @@ use crate::source::AllowList;
 /// A checked endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
+    /// Its place among the [`Endpoints`], which give it when it is added.
+    pub place: EndpointIndex,
     /// Unique; also the name in metrics and in the identity header.
     pub name: String,
     /// The paths it answers on.
@@ -52,7 +54,7 @@ impl Endpoints {
     /// The name of an endpoint that nothing tells apart from this one.
     pub fn add(
         &mut self,
-        endpoint: Endpoint,
+        mut endpoint: Endpoint,
         hosts: &[HostPattern],
         methods: &Methods,
     ) -> Result<(), String> {
@@ -70,6 +72,7 @@ impl Endpoints {
             self.credential_headers
                 .extend(guard.places.header_names().map(str::to_owned));
         }
+        endpoint.place = self.list.len();
         self.list.push(endpoint);
         Ok(())
     }

@@ -82,12 +82,6 @@ pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()
 }
 
-/// Writes filter state of the stream that is running: `%FILTER_STATE(wasm.tenantgate.NAME:PLAIN)%`.
-pub(super) fn set_filter_state(name: &str, value: &str) {
-    // Every stream has filter state; a proxy that refuses it all the same loses a log field, not a decision.
-    let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
-}
-
 /// The `verify_signature` foreign function: `BoringSSL`, fifteen times as fast as Rust in wasm.
 ///
 /// # Errors
