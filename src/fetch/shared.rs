@@ -93,7 +93,7 @@ impl SharedDocument {
 impl Shelf {
     /// The entries of the document at that location. The key is a digest, so that no text of a document gets into it.
     pub fn of(location: &Location) -> Self {
-        let digest = format!("{:x}", Sha256::digest(location.to_string()));
+        let digest = base16ct::lower::encode_string(&Sha256::digest(location.to_string()));
         Self {
             document: format!("{NAMESPACE}/document/{digest}"),
             lease: format!("{NAMESPACE}/lease/{digest}"),
