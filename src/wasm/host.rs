@@ -77,6 +77,16 @@ pub(super) fn now() -> Timestamp {
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
+/// The memory of this VM.
+pub(super) fn memory_bytes() -> u64 {
+    /// WebAssembly core specification, section 4.2.8.
+    const PAGE_BYTES: u64 = 64 * 1024;
+    let pages = core::arch::wasm32::memory_size::<0>();
+    u64::try_from(pages)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(PAGE_BYTES)
+}
+
 /// An attribute of the stream that is running.
 pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()

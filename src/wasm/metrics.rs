@@ -56,6 +56,15 @@ impl Metrics {
         }
     }
 
+    /// Says how much of something there has been at most.
+    pub fn raise(&mut self, metric: Metric<'_>, value: u64) {
+        if let Some(id) = self.id(MetricType::Gauge, metric)
+            && hostcalls::get_metric(id).is_ok_and(|known| known < value)
+        {
+            let _ = hostcalls::record_metric(id, value);
+        }
+    }
+
     fn id(&mut self, kind: MetricType, metric: Metric<'_>) -> Option<u32> {
         let name = metric.to_string();
         if let Some(id) = self.by_name.get(&name) {

@@ -118,6 +118,9 @@ impl Worker {
         self.envoy
             .metrics
             .count(Metric::TokenCacheLookups { hit: false }, lookups.misses);
+        self.envoy
+            .metrics
+            .raise(Metric::VmMemory, host::memory_bytes());
     }
 
     /// Which streams wait.
