@@ -51,5 +51,6 @@ pub mod policy;
 pub mod request;
 pub mod secret;
 pub mod source;
+pub mod usage;
 #[cfg(target_arch = "wasm32")]
 pub mod wasm;
