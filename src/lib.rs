@@ -20,7 +20,8 @@
 //! # The rest of the house
 //!
 //! [`config`] makes a [`policy`] of what the operator wrote, or says everything that is wrong with it. [`request`] is a
-//! head as the proxy shows it, [`json`] the one parser of JSON from outside, [`secret`] text that does not print.
+//! head as the proxy shows it, [`json`] the one parser of JSON from outside, [`secret`] text that does not print,
+//! [`lookalike`] what is one field name to somebody behind us.
 //! [`host`] is what the fetcher may ask of the proxy, [`metrics`] what is counted. `wasm` carries all this out in Envoy, and `cli` is the command.
 //!
 //! # What always holds
@@ -46,6 +47,7 @@ pub mod gate;
 pub mod host;
 pub mod identity;
 pub mod json;
+pub mod lookalike;
 pub mod metrics;
 pub mod policy;
 pub mod request;
