@@ -64,7 +64,7 @@ pub(super) fn compile(document: Value, environment: &dyn Environment) -> Result<
     let report = Report::default();
     let root = report.root();
     let policy = root
-        .read(Field::read(document))
+        .read(Field::written(document))
         .map(|raw| policy(raw, &root, config_id, environment));
     let problems = report.into_problems();
     policy.filter(|_| problems.0.is_empty()).ok_or(problems)
@@ -134,8 +134,7 @@ fn identity_headers(raw: Field<raw::IdentityHeaders>, here: &Place<'_>) -> Ident
 fn clusters(raw: Field<BTreeMap<String, Field<String>>>, here: &Place<'_>) -> Clusters {
     let mut clusters = Clusters::default();
     let mut seen = HashMap::new();
-    for (host, cluster) in here.read(raw).unwrap_or_default() {
-        let place = here.member(&host);
+    for (place, host, cluster) in here.members(raw).into_iter().flatten() {
         let cluster = place.parse(cluster, cluster_name);
         if let Err(message) = check_cluster_host(&host) {
             place.complain(message);

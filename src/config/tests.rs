@@ -51,7 +51,7 @@ fn no_key_is_shown_by_the_file_the_policy_or_a_complaint() {
     let digest = digest_of_key(CANARY).unwrap().to_string();
     let environment = |_: &str| Some(CANARY.to_owned());
     for document in with_canaries() {
-        let raw = field::Field::<raw::Configuration>::read(document.clone());
+        let raw = field::Field::<raw::Configuration>::written(document.clone());
         let outcome = compile(document.clone(), &environment);
         let mut shown = format!("{raw:?}\n{raw:#?}\n{outcome:?}\n{outcome:#?}");
         if let Err(problems) = outcome {
