@@ -3,6 +3,10 @@
 //! Knows nothing of what a field means. The whole list is kept because a field may come twice, and bytes because a
 //! client may put any octet in a value (RFC 9110 section 5.5, obs-text).
 
+use std::rc::Rc;
+
+use crate::upstream::ProviderCredential;
+
 /// The head of one request. Field names are lower case, as Envoy hands them over; pseudo-headers begin with a colon.
 #[derive(Clone, Debug, Default)]
 pub struct RequestHead {
@@ -51,11 +55,13 @@ impl RequestHead {
     }
 }
 
-/// What is done to a head before it goes on: first the removals, then the settings.
+/// What is done to a head before it goes on: first the removals, then the settings, the credential last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// Names to remove, each with all of its values.
     pub remove: Vec<String>,
     /// Names to set, each to this one value in place of any it had.
     pub set: Vec<(String, Vec<u8>)>,
+    /// The credential to set for the provider, in place of any field of that name.
+    pub credential: Option<Rc<ProviderCredential>>,
 }

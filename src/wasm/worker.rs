@@ -1,10 +1,10 @@
-//! What one plugin has on one worker: the policy in force, the keys, and the requests that wait for keys.
+//! What one plugin has on one worker: the policy in force, what was fetched for it, and the requests that wait for that.
 //!
 //! Shared by the root context and its streams. Nothing in here calls back into a stream: it says what is to be done
 //! with each, and the caller does it after letting go.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,15 +12,16 @@ use jiff::{SignedDuration, Timestamp};
 use super::host::{self, Envoy};
 use crate::authorizer::cache::TokenCache;
 use crate::denial::Denial;
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, SourceId};
 use crate::gate::{Request, Step};
 use crate::host::{Answer, CalloutId};
 use crate::identity::Identity;
 use crate::metrics::Metric;
 use crate::policy::Policy;
 use crate::request::RequestHead;
+use crate::upstream::Loan;
 
-/// How many requests of a worker may wait for keys at a time. Each holds its head and, in Envoy, up to a buffer of its
+/// How many requests of a worker may wait at a time. Each holds its head and, in Envoy, up to a buffer of its
 /// body.
 const MAX_WAITING: usize = 1024;
 /// How long a request may wait: two documents, one after the other.
@@ -36,6 +37,8 @@ pub(super) struct Worker {
     fetcher: Fetcher,
     cache: TokenCache,
     waiting: BTreeMap<u32, Waiting>,
+    /// The tokens that streams went on with, until they end.
+    loans: HashMap<u32, Loan>,
 }
 
 /// A worker, as contexts share it.
@@ -69,6 +72,7 @@ impl Worker {
         let mut envoy = Envoy::default();
         let fetcher = Fetcher::new(
             policy.key_sources.iter().cloned(),
+            &policy.token_sources,
             policy.clusters.clone(),
             &mut envoy,
         );
@@ -77,6 +81,7 @@ impl Worker {
             fetcher,
             cache: TokenCache::new(policy.token_cache_size),
             waiting: BTreeMap::new(),
+            loans: HashMap::new(),
             policy: Rc::new(policy),
         }
     }
@@ -89,7 +94,7 @@ impl Worker {
     pub fn arrived(&mut self, stream: u32, head: RequestHead) -> Verdict {
         let now = host::now();
         let may_wait = self.waiting.len() < MAX_WAITING;
-        let verdict = self.decide(&head, now, may_wait);
+        let verdict = self.decide(stream, &head, now, may_wait);
         if matches!(verdict.step, Step::Await(_)) {
             let deadline = now.checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
             self.waiting.insert(stream, Waiting { head, deadline });
@@ -100,6 +105,19 @@ impl Worker {
     /// The stream is no more.
     pub fn left(&mut self, stream: u32) {
         self.waiting.remove(&stream);
+        self.loans.remove(&stream);
+    }
+
+    /// Whether the stream went on with a token, so that it matters what its provider says of it.
+    pub fn has_loan(&self, stream: u32) -> bool {
+        self.loans.contains_key(&stream)
+    }
+
+    /// The provider would not have the token that the stream went on with.
+    pub fn loan_refused(&mut self, stream: u32) {
+        if let Some(Loan { source, fetched_at }) = self.loans.remove(&stream) {
+            self.fetcher.rejected(source, fetched_at, host::now());
+        }
     }
 
     /// Does what is due. Only from the root context, to which callouts then belong.
@@ -143,7 +161,7 @@ impl Worker {
         // A clock that was set back prolongs no wait.
         let latest = now.checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
         waiting.deadline = waiting.deadline.min(latest);
-        let verdict = self.decide(&waiting.head, now, now < waiting.deadline);
+        let verdict = self.decide(stream, &waiting.head, now, now < waiting.deadline);
         if matches!(verdict.step, Step::Await(_)) {
             self.waiting.insert(stream, waiting);
             return None;
@@ -160,7 +178,13 @@ impl Worker {
             .min()
     }
 
-    fn decide(&mut self, head: &RequestHead, now: Timestamp, may_wait: bool) -> Verdict {
+    fn decide(
+        &mut self,
+        stream: u32,
+        head: &RequestHead,
+        now: Timestamp,
+        may_wait: bool,
+    ) -> Verdict {
         let source_address = || host::property(&["source", "address"]);
         let request = Request {
             head,
@@ -170,11 +194,19 @@ impl Worker {
             .policy
             .decide(&request, &mut self.fetcher, &mut self.cache, now);
         let step = match decision.step {
-            Step::Await(_) if !may_wait => Step::Refuse(Denial::KeysUnavailable {
+            Step::Await(SourceId::Keys(_)) if !may_wait => Step::Refuse(Denial::KeysUnavailable {
                 retry_after: BUSY_RETRY,
             }),
+            Step::Await(SourceId::Token(_)) if !may_wait => {
+                Step::Refuse(Denial::UpstreamAuthUnavailable {
+                    retry_after: BUSY_RETRY,
+                })
+            }
             step => step,
         };
+        if let (Step::Forward(_), Some(loan)) = (&step, decision.loan) {
+            self.loans.insert(stream, loan);
+        }
         let endpoint = decision.endpoint.map(|endpoint| endpoint.name.as_str());
         match &step {
             Step::Await(_) => {}
