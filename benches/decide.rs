@@ -36,7 +36,7 @@ fn api_key(bencher: Bencher<'_, '_>, keys: usize) {
     let mut gate = Gate::new(&[api_keys("/v1/models/{model}/infer", keys)], 0);
     let head = head("/v1/models/llama/infer", "x-api-key", "sk-0");
     assert!(matches!(gate.decide(&head), Step::Forward(_)));
-    bencher.bench_local(|| gate.decide(&head));
+    bencher.bench_local(|| drop(gate.decide(&head)));
 }
 
 #[divan::bench(args = [1, 10_000])]
@@ -47,7 +47,7 @@ fn endpoints(bencher: Bencher<'_, '_>, count: usize) {
     let mut gate = Gate::new(&list, 0);
     let head = head("/v1/models/model-0/infer", "x-api-key", "sk-0");
     assert!(matches!(gate.decide(&head), Step::Forward(_)));
-    bencher.bench_local(|| gate.decide(&head));
+    bencher.bench_local(|| drop(gate.decide(&head)));
 }
 
 /// What a credential for the provider costs beside [`api_key`].
@@ -69,7 +69,7 @@ fn no_credential(bencher: Bencher<'_, '_>) {
     let mut gate = Gate::new(&[api_keys("/v1/models/{model}/infer", 10)], 0);
     let head = head("/v1/models/llama/infer", "accept-language", "en");
     assert!(matches!(gate.decide(&head), Step::Refuse(_)));
-    bencher.bench_local(|| gate.decide(&head));
+    bencher.bench_local(|| drop(gate.decide(&head)));
 }
 
 #[divan::bench]
@@ -100,7 +100,7 @@ fn token(bencher: Bencher<'_, '_>, cache: usize) {
         &format!("Bearer {token}"),
     );
     assert!(matches!(gate.decide(&head), Step::Forward(_)));
-    bencher.bench_local(|| gate.decide(&head));
+    bencher.bench_local(|| drop(gate.decide(&head)));
 }
 
 fn api_keys(path: &str, count: usize) -> Value {
@@ -150,10 +150,10 @@ impl Gate {
         }
     }
 
-    fn decide(&mut self, head: &RequestHead) -> Step {
+    fn decide<'a>(&'a mut self, head: &'a RequestHead) -> Step<'a> {
         let request = Request {
             head,
-            source_address: &|| None,
+            source_address: || None,
         };
         self.policy
             .decide(&request, &mut self.keys, &mut self.cache, NOW)

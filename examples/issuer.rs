@@ -16,9 +16,9 @@ use axum::{Form, Json, Router};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use rsa::RsaPrivateKey;
-use rsa::pkcs1::EncodeRsaPrivateKey;
-use rsa::traits::PublicKeyParts;
+use old_rsa::RsaPrivateKey;
+use old_rsa::pkcs1::EncodeRsaPrivateKey;
+use old_rsa::traits::PublicKeyParts;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -48,7 +48,7 @@ async fn main() -> Result<(), Failure> {
     let url = arguments
         .next()
         .unwrap_or_else(|| "https://issuer.example.com".to_owned());
-    let key = || RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048);
+    let key = || RsaPrivateKey::new(&mut old_rsa::rand_core::OsRng, 2048);
     let issuer = Arc::new(Issuer {
         url,
         published: key()?,
@@ -76,7 +76,7 @@ async fn discovery(State(issuer): State<Arc<Issuer>>) -> Json<Value> {
 }
 
 async fn keys(State(issuer): State<Arc<Issuer>>) -> Json<Value> {
-    let number = |number: &rsa::BigUint| BASE64_URL_SAFE_NO_PAD.encode(number.to_bytes_be());
+    let number = |number: &old_rsa::BigUint| BASE64_URL_SAFE_NO_PAD.encode(number.to_bytes_be());
     let key = &issuer.published;
     Json(json!({ "keys": [{
         "kty": "RSA", "use": "sig", "alg": "RS256", "kid": "demo",

@@ -3,7 +3,6 @@
 //! Does not know whether a credential holds. Where two different ones are presented it is not certain who calls, so
 //! that is an outcome of its own; the same value in two known places is one credential, as some SDKs send it.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use url::form_urlencoded;
@@ -94,14 +93,14 @@ impl Places {
     }
 
     /// Takes whatever stands in these places off the request.
-    pub fn remove(&self, head: &RequestHead, edits: &mut Edits) {
+    pub fn remove<'a>(&'a self, head: &RequestHead, edits: &mut Edits<'a>) {
         for place in &self.0 {
             match place {
-                Place::Header { name, .. } if head.has(name) => edits.remove.push(name.clone()),
+                Place::Header { name, .. } if head.has(name) => edits.remove.push(name),
                 Place::Header { .. } | Place::Query { .. } => {}
             }
         }
-        let parameters: BTreeSet<&str> = self
+        let parameters: Vec<&str> = self
             .0
             .iter()
             .filter_map(|place| match place {
@@ -109,8 +108,10 @@ impl Places {
                 Place::Header { .. } => None,
             })
             .collect();
-        if let Some(path) = path_without(head, &parameters) {
-            edits.set.push((":path".to_owned(), path.into_bytes()));
+        if !parameters.is_empty()
+            && let Some(path) = path_without(head, &parameters)
+        {
+            edits.set.push((":path", path.into_bytes().into()));
         }
     }
 
@@ -291,10 +292,10 @@ fn query_pairs(head: &RequestHead) -> form_urlencoded::Parse<'_> {
 }
 
 /// `:path` without those parameters, everything else as it stood; `None` where there is nothing to remove.
-fn path_without(head: &RequestHead, parameters: &BTreeSet<&str>) -> Option<String> {
-    let (path, query) = query(head).filter(|_| !parameters.is_empty())?;
+fn path_without(head: &RequestHead, parameters: &[&str]) -> Option<String> {
+    let (path, query) = query(head)?;
     let is_credential = |pair: &&str| {
-        form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| parameters.contains(name.as_ref()))
+        form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| parameters.contains(&name.as_ref()))
     };
     let kept: Vec<&str> = query
         .split('&')

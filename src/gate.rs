@@ -3,6 +3,8 @@
 //! A pure function of the policy, the keys and tokens at hand, the request and the time. It never waits: where they have
 //! to be fetched first, that is the decision, and the same question is asked again when they are there.
 
+use std::rc::Rc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::authorizer::cache::TokenCache;
@@ -41,9 +43,9 @@ const CONFUSING_HEADERS: [&str; 10] = [
 
 /// What should happen to the request next. The shell obeys; it never decides.
 #[derive(Debug)]
-pub enum Step {
+pub enum Step<'a> {
     /// Forward it, with these edits.
-    Forward(Edits),
+    Forward(Edits<'a>),
     /// Hold it until this was fetched, and ask again.
     Await(SourceId),
     /// Answer from here. Nothing reaches the upstream.
@@ -54,7 +56,7 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Decision<'a> {
     /// What to do.
-    pub step: Step,
+    pub step: Step<'a>,
     /// The endpoint that was addressed, if it got that far.
     pub endpoint: Option<&'a Endpoint>,
     /// Who calls, if that is known. Never from a token that did not hold.
@@ -68,14 +70,14 @@ pub struct Request<'a> {
     /// Its head.
     pub head: &'a RequestHead,
     /// Envoy's `source.address`, asked for only where an endpoint judges it.
-    pub source_address: &'a dyn Fn() -> Option<Vec<u8>>,
+    pub source_address: fn() -> Option<Vec<u8>>,
 }
 
 impl Policy {
     /// Decides about a request.
     pub fn decide<'a>(
         &'a self,
-        request: &Request<'_>,
+        request: &Request<'a>,
         fetched: &mut (impl KeysOf + TokensOf),
         cache: &mut TokenCache,
         now: Timestamp,
@@ -97,12 +99,12 @@ impl Policy {
     /// The way itself, one step a paragraph.
     fn walk<'a>(
         &'a self,
-        request: &Request<'_>,
+        request: &Request<'a>,
         fetched: &mut (impl KeysOf + TokensOf),
         cache: &mut TokenCache,
         now: Timestamp,
         decision: &mut Decision<'a>,
-    ) -> Result<Edits, Halt> {
+    ) -> Result<Edits<'a>, Halt> {
         let head = request.head;
         if self.came_round_again(head) {
             return Err(Denial::InvalidCredential.into());
@@ -186,7 +188,7 @@ impl Policy {
     }
 
     /// What is taken off every request that goes on, whoever sent it and wherever it goes.
-    fn cleaning(&self, head: &RequestHead) -> Edits {
+    fn cleaning<'a>(&self, head: &'a RequestHead) -> Edits<'a> {
         let mut edits = Edits::default();
         self.identity_headers.strip(head, &mut edits);
         // All of them begin so: most fields are passed over at a glance.
@@ -194,7 +196,7 @@ impl Policy {
         edits.remove.extend(
             suspects
                 .filter(|(name, _)| CONFUSING_HEADERS.contains(name))
-                .map(|(name, _)| name.to_owned()),
+                .map(|(name, _)| name),
         );
         // Envoy drops the fields that `Connection` nominates before any filter sees them, but not on an upgrade
         // (RFC 9110 section 7.6.1): there a client could have the identity taken off behind us.
@@ -202,8 +204,7 @@ impl Policy {
             name == "connection" && !value.eq_ignore_ascii_case(b"upgrade")
         };
         if head.has("upgrade") && head.fields().any(nominates) {
-            let upgrade = ("connection".to_owned(), b"upgrade".to_vec());
-            edits.set.push(upgrade);
+            edits.set.push(("connection", Rc::from(*b"upgrade")));
         }
         edits
     }

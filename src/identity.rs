@@ -47,6 +47,11 @@ impl Identifier {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The text as the value of a header field.
+    fn header_value(&self) -> Rc<[u8]> {
+        Rc::from(Rc::clone(&self.0))
+    }
 }
 
 /// Who is calling.
@@ -185,32 +190,29 @@ impl IdentityHeaders {
     }
 
     /// Takes off what a client sent under these names.
-    pub fn strip(&self, head: &RequestHead, edits: &mut Edits) {
+    pub fn strip<'a>(&self, head: &'a RequestHead, edits: &mut Edits<'a>) {
         edits.remove.extend(
             head.fields()
                 .map(|(name, _)| name)
-                .filter(|name| self.covers(name))
-                .map(str::to_owned),
+                .filter(|name| self.covers(name)),
         );
     }
 
     /// Sets each header that has something to say, once.
-    pub fn set(&self, identity: &Identity, endpoint: &str, edits: &mut Edits) {
-        let mut set = |name: Option<&String>, value: Option<&str>| {
+    pub fn set<'a>(&'a self, identity: &Identity, endpoint: &str, edits: &mut Edits<'a>) {
+        let told = [
+            (Some(&self.tenant), Some(&identity.tenant)),
+            (self.user.as_ref(), identity.user.as_ref()),
+            (self.client.as_ref(), identity.client.as_ref()),
+        ];
+        for (name, value) in told {
             if let (Some(name), Some(value)) = (name, value) {
-                edits.set.push((name.clone(), value.as_bytes().to_vec()));
+                edits.set.push((name, value.header_value()));
             }
-        };
-        set(Some(&self.tenant), Some(identity.tenant.as_str()));
-        set(
-            self.user.as_ref(),
-            identity.user.as_ref().map(Identifier::as_str),
-        );
-        set(
-            self.client.as_ref(),
-            identity.client.as_ref().map(Identifier::as_str),
-        );
-        set(self.endpoint.as_ref(), Some(endpoint));
+        }
+        if let Some(name) = &self.endpoint {
+            edits.set.push((name, endpoint.as_bytes().into()));
+        }
     }
 }
 
@@ -303,6 +305,6 @@ mod tests {
             &mut edits,
         );
         assert_eq!(edits.remove, ["x-tenant-id", "x_tenant_id"]);
-        assert_eq!(edits.set, [("x-tenant-id".to_owned(), b"t1".to_vec())]);
+        assert_eq!(edits.set, [("x-tenant-id", Rc::from(*b"t1"))]);
     }
 }

@@ -45,6 +45,9 @@ pub enum Metric<'a> {
         /// Whether the token was there.
         hit: bool,
     },
+    /// How large the memory of a VM has grown, in bytes: of the largest in the process, because they share the name. A
+    /// gauge, and one that never falls, for the memory of a wasm VM never shrinks.
+    VmMemory,
 }
 
 /// The name, as Envoy gets it.
@@ -86,6 +89,7 @@ impl fmt::Display for Metric<'_> {
                     if *hit { "hit" } else { "miss" }
                 )
             }
+            Self::VmMemory => f.write_str("vm_memory_bytes"),
         }
     }
 }
@@ -156,6 +160,7 @@ mod tests {
                 Metric::TokenCacheLookups { hit: true },
                 "tenantgate.result.hit.token_cache_lookups_total",
             ),
+            (Metric::VmMemory, "tenantgate.vm_memory_bytes"),
         ] {
             assert_eq!(metric.to_string(), name);
         }

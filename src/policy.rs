@@ -49,7 +49,9 @@ pub struct ConfigId(String);
 impl ConfigId {
     /// The id of a configuration in its canonical text.
     pub fn of(canonical: &[u8]) -> Self {
-        Self(format!("{:.12x}", Sha256::digest(canonical)))
+        let mut digits = base16ct::lower::encode_string(&Sha256::digest(canonical));
+        digits.truncate(12);
+        Self(digits)
     }
 
     /// Twelve hexadecimal digits.

@@ -55,13 +55,14 @@ impl RequestHead {
     }
 }
 
-/// What is done to a head before it goes on: first the removals, then the settings, the credential last.
+/// What is done to a head before it goes on: first the removals, then the settings, the credential last. Names are the
+/// policy's or the head's own, and most values are at hand already, so that an edit copies nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Edits {
+pub struct Edits<'a> {
     /// Names to remove, each with all of its values.
-    pub remove: Vec<String>,
+    pub remove: Vec<&'a str>,
     /// Names to set, each to this one value in place of any it had.
-    pub set: Vec<(String, Vec<u8>)>,
+    pub set: Vec<(&'a str, Rc<[u8]>)>,
     /// The credential to set for the provider, in place of any field of that name.
     pub credential: Option<Rc<ProviderCredential>>,
 }

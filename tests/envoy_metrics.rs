@@ -67,6 +67,7 @@ fn decisions_fetches_and_lookups_are_counted_under_names_that_prometheus_users_e
         r#"tenantgate_fetches_total{issuer="https://auth.test/oauth/token",document="access_token",cause="first"} 1"#.to_owned(),
         r#"tenantgate_token_cache_lookups_total{result="miss"} 1"#.to_owned(),
         format!(r#"tenantgate_keys_age_seconds{{issuer="{url}"}}"#),
+        "tenantgate_vm_memory_bytes{} ".to_owned(),
     ];
     // Some are brought up to date now and then only.
     let scrape = loop {

@@ -19,10 +19,10 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use harness::proxy::{Headers, HostCrypto, Reply, Status};
 use harness::wasm::process::{Process, SharedData};
-use p256::ecdsa::signature::hazmat::PrehashSigner;
+use old_p256::ecdsa::signature::hazmat::PrehashSigner;
+use old_rsa::pkcs8::EncodePublicKey;
+use old_sha2::{Digest, Sha256};
 use prost::Message;
-use rsa::pkcs8::EncodePublicKey;
-use sha2::{Digest, Sha256};
 
 mod harness;
 
@@ -153,9 +153,9 @@ fn the_host_verifies_rs256() {
          D1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdV\
          MTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ",
     );
-    let key = rsa::RsaPublicKey::new(
-        rsa::BigUint::from_bytes_be(&modulus),
-        rsa::BigUint::from(65537u32),
+    let key = old_rsa::RsaPublicKey::new(
+        old_rsa::BigUint::from_bytes_be(&modulus),
+        old_rsa::BigUint::from(65537u32),
     )
     .unwrap();
     let signature = decode(
@@ -184,9 +184,9 @@ fn the_host_verifies_rs256() {
 
 #[test]
 fn the_host_verifies_es256_in_der_and_not_as_a_jwt_has_it() {
-    let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+    let key = old_p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
     let text = b"signed".to_vec();
-    let signature: p256::ecdsa::Signature = key.sign_prehash(&Sha256::digest(&text)).unwrap();
+    let signature: old_p256::ecdsa::Signature = key.sign_prehash(&Sha256::digest(&text)).unwrap();
     let point = key.verifying_key().to_encoded_point(false);
     // SubjectPublicKeyInfo { id-ecPublicKey, prime256v1 }, then the point.
     let mut public_key = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00".to_vec();

@@ -4,6 +4,7 @@ All of them do the same job where they do any: they let the caller in, take its 
 x-tenant-id who is calling.
 """
 
+import base64
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -71,6 +72,39 @@ def all_variants(tokens: dict, key_set: str, empty_module: str, module: str) -> 
         Variant("jwt_authn_cached", "jwt_authn, one token, its cache on", jwt_authn(key_set, cache=1000), bearer(one_token)),
         Variant("ours_repeated", "tenantgate, one token", tenantgate(**by_token), bearer(one_token), True),
     ]
+
+
+def mixed(tokens: dict, module: str) -> Variant:
+    """Everything that a gate meets, good and bad: what its memory is measured with."""
+    count = len(tokens["RS256"])
+    keys = [f"sk-mixed-{n:04}-{hashlib.sha256(str(n).encode()).hexdigest()[:32]}" for n in range(1000)]
+    by_key = api_key_endpoint("chat", "/v1/chat/completions", keys)
+    open_to_all = {"name": "health", "path": "/healthz", "authorizer": {"type": "none"}}
+
+    def by_stranger(n):
+        header = json.dumps({"alg": "RS256", "kid": f"stranger-{n}", "note": "x" * (n * 37 % 900)}).encode()
+        return base64.urlsafe_b64encode(header).rstrip(b"=").decode() + tokens["RS256"][n][tokens["RS256"][n].index("."):]
+
+    def requests(n):
+        chat, infer = "/v1/chat/completions", PATH
+        yield chat, "x-api-key", keys[n % len(keys)]
+        yield chat, "x-api-key", f"sk-guessed-{n}-" + "g" * (n * 13 % 300)
+        yield chat, "authorization", "Basic dXNlcjpwYXNz"
+        for algorithm in ("RS256", "ES256"):
+            yield infer, "authorization", f"Bearer {tokens[algorithm][n]}"
+        yield infer, "authorization", f"Bearer {tokens['RS256'][n % 7]}"
+        yield infer, "authorization", f"Bearer {by_stranger(n)}"
+        yield infer, "authorization", f"Bearer {tokens['ES256'][n][:-8]}AAAAAAAA"
+        yield infer, "authorization", "Bearer not.a.token"
+        yield "/healthz", "x-tenant-id", "forged"
+        yield f"/elsewhere/{n}?q=" + "q" * (n * 7 % 500), "accept-language", "en"
+        yield "/v1/%2e%2e/chat", "accept-language", "en"
+
+    return Variant(
+        "ours_mixed", "tenantgate, a million mixed requests",
+        tenantgate(module, [by_key, oidc_endpoint(), open_to_all], {"idp.test": "issuer"}),
+        [request for n in range(count) for request in requests(n)], True,
+    )
 
 
 def api_key_endpoint(name, path, keys):

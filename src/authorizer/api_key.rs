@@ -7,11 +7,11 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use sha2::digest::Output;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
+use super::digest::{DigestHash, words};
 use crate::identity::Identity;
 
 /// The SHA-256 of an API key.
@@ -28,21 +28,22 @@ impl KeyDigest {
 /// In constant time, so that how long a wrong key takes says nothing about a right one.
 impl PartialEq for KeyDigest {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        words(&self.0).ct_eq(&words(&other.0)).into()
     }
 }
 
-/// Equal digests hash alike, however they were compared.
+/// The first word: nobody can choose what a digest begins with without finding one that begins so.
 impl Hash for KeyDigest {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
+        let [first, ..] = words(&self.0);
+        state.write_u64(first);
     }
 }
 
 /// Lower-case hexadecimal, as `key_sha256` is written.
 impl fmt::Display for KeyDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}", Output::<Sha256>::from(self.0))
+        f.write_str(&base16ct::lower::encode_string(&self.0))
     }
 }
 
@@ -67,14 +68,10 @@ impl FromStr for KeyDigest {
 
     fn from_str(text: &str) -> Result<Self, NotADigest> {
         let mut digest = [0; 32];
-        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(NotADigest);
+        match base16ct::mixed::decode(text, &mut digest) {
+            Ok(bytes) if bytes.len() == 32 => Ok(Self(digest)),
+            _ => Err(NotADigest),
         }
-        for (byte, place) in digest.iter_mut().zip((0_usize..).step_by(2)) {
-            let digits = text.get(place..place.saturating_add(2)).ok_or(NotADigest)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| NotADigest)?;
-        }
-        Ok(Self(digest))
     }
 }
 
@@ -89,7 +86,7 @@ pub struct ApiKey {
 
 /// The keys of one authorizer.
 #[derive(Clone, Debug, Default)]
-pub struct ApiKeys(HashMap<KeyDigest, ApiKey>);
+pub struct ApiKeys(HashMap<KeyDigest, ApiKey, DigestHash>);
 
 /// The same key stands twice, so that it is not certain whom it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,13 +3,16 @@
 //! Keyed by a digest of the whole token and the authorizer that verified it: no two tokens and no two authorizers share
 //! an entry, and the cache holds no token. Bounded; a policy that changes gets a new cache.
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use blake2::digest::consts::U32;
 use blake2::{Blake2b, Digest};
 use jiff::Timestamp;
-use quick_cache::unsync::Cache;
+use quick_cache::UnitWeighter;
+use quick_cache::unsync::{Cache, DefaultLifecycle};
 
+use super::digest::{DigestHash, words};
 use super::jwt::{KeySet, Warrant};
 use crate::identity::Identity;
 
@@ -19,16 +22,26 @@ pub struct AuthorizerId(pub u32);
 
 /// BLAKE2b-256 (RFC 7693) of a whole token, as it was presented: in wasm three times as fast as SHA-256, which is most
 /// of what a repeated token costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenDigest([u8; 32]);
+
+/// The first word, which is as good a hash as any.
+impl Hash for TokenDigest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [first, ..] = words(&self.0);
+        state.write_u64(first);
+    }
+}
 
 /// Verified tokens; at most as many as it was made for.
 #[derive(Debug)]
 pub struct TokenCache {
-    tokens: Option<Cache<(TokenDigest, AuthorizerId), (Warrant, Identity)>>,
+    tokens: Option<Tokens>,
     /// Whoever looks a token up says what came of it.
     pub lookups: Lookups,
 }
+
+type Tokens = Cache<(TokenDigest, AuthorizerId), (Warrant, Identity), UnitWeighter, DigestHash>;
 
 /// How often tokens were looked for, since somebody took the count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,7 +63,16 @@ impl TokenCache {
     /// A cache for that many tokens; for none, it remembers nothing.
     pub fn new(size: usize) -> Self {
         Self {
-            tokens: (size > 0).then(|| Cache::new(size)),
+            tokens: (size > 0).then(|| {
+                let weight = u64::try_from(size).unwrap_or(u64::MAX);
+                Cache::with(
+                    size,
+                    weight,
+                    UnitWeighter,
+                    DigestHash::default(),
+                    DefaultLifecycle::default(),
+                )
+            }),
             lookups: Lookups::default(),
         }
     }

@@ -5,6 +5,7 @@
 pub mod api_key;
 pub mod cache;
 pub mod claim;
+mod digest;
 pub mod jwt;
 
 use jiff::Timestamp;

@@ -19,7 +19,7 @@ use serde_json::Value;
 /// What the file has at some place, to be read as a `T`. `#[serde(default)]` makes a field optional; without it, one
 /// that is not there is [`Field::Missing`].
 ///
-/// To know the type only when it is read keeps the code of all objects small: it is a tenth of the module.
+/// To know the type only when it is read keeps the code of all objects small: it spares a twentieth of the module.
 #[derive(Default)]
 pub(super) enum Field<T> {
     /// Nothing, which is allowed.

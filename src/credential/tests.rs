@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use super::*;
 
 fn head(fields: &[(&str, &str)]) -> RequestHead {
@@ -212,7 +214,7 @@ fn a_credential_is_taken_off_wherever_it_stood() {
         assert_eq!(edits.remove, remove, "{fields:?}");
         assert_eq!(
             edits.set,
-            path.map(|p| (":path".to_owned(), p.as_bytes().to_vec()))
+            path.map(|p| (":path", Rc::from(p.as_bytes())))
                 .into_iter()
                 .collect::<Vec<_>>()
         );

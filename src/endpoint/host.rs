@@ -1,5 +1,7 @@
 //! The host that a request is for, and the host patterns of an endpoint.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 /// RFC 1035 section 2.3.4: a name has at most 255 octets.
@@ -12,15 +14,15 @@ pub struct Ambiguous;
 /// A host as it is compared: lower case, without port and final dot (RFC 9110 section 4.2.3), an IPv6 address in its
 /// one canonical spelling (RFC 5952).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host(String);
+pub struct Host<'a>(Cow<'a, str>);
 
-impl Host {
+impl<'a> Host<'a> {
     /// Reads `:authority`.
     ///
     /// # Errors
     /// [`Ambiguous`] where there is none, or where it holds anything but a name or an address and a port: what is not
     /// understood here may well be understood behind us.
-    pub fn parse(authority: Option<&[u8]>) -> Result<Self, Ambiguous> {
+    pub fn parse(authority: Option<&'a [u8]>) -> Result<Self, Ambiguous> {
         let authority = authority
             .and_then(|bytes| std::str::from_utf8(bytes).ok())
             .ok_or(Ambiguous)?;
@@ -83,7 +85,7 @@ impl HostPattern {
                 Ok(Self::Suffix(suffix.to_owned()))
             }
             None => canonical(lower)
-                .map(Self::Exact)
+                .map(|host| Self::Exact(host.into_owned()))
                 .ok_or_else(|| HostPatternError(text.to_owned())),
             Some(_) => Err(HostPatternError(text.to_owned())),
         }
@@ -95,24 +97,33 @@ fn inside_brackets(host: &str) -> bool {
 }
 
 fn is_name(host: &str) -> bool {
-    !host.is_empty()
-        && host.len() <= MAX_HOST_BYTES
-        && host.split('.').all(|label| {
-            !label.is_empty()
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        })
+    let mut in_label = false;
+    let plain = host.bytes().all(|byte| {
+        let label_ends = byte == b'.';
+        let fits = if label_ends {
+            in_label
+        } else {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+        };
+        in_label = !label_ends;
+        fits
+    });
+    plain && in_label && host.len() <= MAX_HOST_BYTES
 }
 
 /// The form that all spellings of a host share; `None` for what is neither a name nor an address.
-fn canonical(host: &str) -> Option<String> {
+fn canonical(host: &str) -> Option<Cow<'_, str>> {
     if is_name(host) {
-        return Some(host.to_ascii_lowercase());
+        let lower = !host.bytes().any(|b| b.is_ascii_uppercase());
+        return Some(if lower {
+            host.into()
+        } else {
+            host.to_ascii_lowercase().into()
+        });
     }
     let address = host.strip_prefix('[')?.strip_suffix(']')?;
     let address: std::net::Ipv6Addr = address.parse().ok()?;
-    Some(format!("[{address}]"))
+    Some(format!("[{address}]").into())
 }
 
 #[cfg(test)]

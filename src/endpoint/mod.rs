@@ -22,6 +22,8 @@ use crate::upstream::UpstreamAuth;
 /// A checked endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
+    /// Its place among the [`Endpoints`], which give it when it is added.
+    pub place: EndpointIndex,
     /// Unique; also the name in metrics and in the identity header.
     pub name: String,
     /// The paths it answers on.
@@ -60,7 +62,7 @@ impl Endpoints {
     /// The name of an endpoint that nothing tells apart from this one.
     pub fn add(
         &mut self,
-        endpoint: Endpoint,
+        mut endpoint: Endpoint,
         hosts: &[HostPattern],
         methods: &Methods,
     ) -> Result<(), String> {
@@ -82,6 +84,7 @@ impl Endpoints {
             extend(&mut self.lent_headers, upstream_auth.lent());
             extend(&mut self.cleared_headers, upstream_auth.cleared());
         }
+        endpoint.place = self.list.len();
         self.list.push(endpoint);
         Ok(())
     }

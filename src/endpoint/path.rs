@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 
 /// Stands for `%2F` in decoded text. It can stand for nothing else: an encoded NUL is refused.
 pub(super) const ENCODED_SLASH: char = '\0';
+const ENCODED_SLASH_BYTE: u8 = b'\0';
 
 /// The path could be read in more than one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,19 +32,12 @@ impl<'a> RequestPath<'a> {
     /// [`Ambiguous`], as the module says.
     pub fn parse(path_and_query: &'a [u8]) -> Result<Self, Ambiguous> {
         let path_and_query = std::str::from_utf8(path_and_query).map_err(|_| Ambiguous)?;
-        let path = path_and_query
-            .split_once('?')
-            .map_or(path_and_query, |(path, _)| path);
-        if !path.starts_with('/') || !path.bytes().all(stands_for_itself) {
+        let end = path_and_query.bytes().position(|byte| byte == b'?');
+        let path = end.map_or(Some(path_and_query), |end| path_and_query.get(..end));
+        let path = path.filter(|path| path.starts_with('/') && path.bytes().all(stands_for_itself));
+        let (decoded, has_encoded_slash) = decode(path.ok_or(Ambiguous)?)?;
+        if has_odd_segment(&decoded) {
             return Err(Ambiguous);
-        }
-        let (decoded, has_encoded_slash) = decode(path)?;
-        let mut separators = decoded.split(['/', ENCODED_SLASH]).skip(1).peekable();
-        while let Some(segment) = separators.next() {
-            let last = separators.peek().is_none();
-            if segment == "." || segment == ".." || (segment.is_empty() && !last) {
-                return Err(Ambiguous);
-            }
         }
         Ok(Self {
             decoded,
@@ -58,8 +52,31 @@ impl<'a> RequestPath<'a> {
 
     /// The decoded segments after the leading slash; the last is empty where the path ends in a slash.
     pub(super) fn segments(&self) -> impl Iterator<Item = &str> {
-        self.decoded.split('/').skip(1)
+        split(&self.decoded, |byte| byte == b'/')
     }
+}
+
+/// Whether a segment is empty, but for the last, or would be resolved as `.` or `..` (RFC 3986 section 5.2.4).
+fn has_odd_segment(path: &str) -> bool {
+    let mut segments = split(path, |byte| matches!(byte, b'/' | ENCODED_SLASH_BYTE)).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        if segment == "." || segment == ".." || (segment.is_empty() && !last) {
+            return true;
+        }
+    }
+    false
+}
+
+/// The segments after the leading slash. Segments are short: a plain loop is quicker than the search for a character.
+fn split(path: &str, is_separator: fn(u8) -> bool) -> impl Iterator<Item = &str> {
+    let mut rest = path.get(1..);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = text.bytes().position(is_separator);
+        rest = end.and_then(|end| text.get(end.saturating_add(1)..));
+        end.map_or(Some(text), |end| text.get(..end))
+    })
 }
 
 /// Characters that may stand in a path as they are. `%` begins an encoding and is judged by [`decode`].

@@ -12,18 +12,27 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::FixedState;
+
 use super::host::{Host, HostPattern};
 use super::path::RequestPath;
 use super::pattern::{self, PathPattern, Segment};
 
+/// The paths of model APIs have no more: room for them is made at once.
+const USUAL_SEGMENTS: usize = 8;
+
 /// Index of an endpoint in the list that the router was built from.
 pub type EndpointIndex = usize;
+
+/// What the operator wrote, by its text. Requests only look things up, so nobody can fill one with texts that collide,
+/// and the quickest hash will do.
+type Table<T> = HashMap<String, T, FixedState>;
 
 /// Finds the endpoint that a request addresses.
 #[derive(Debug, Default)]
 pub struct Router {
-    exact: HashMap<String, Node>,
-    suffix: HashMap<String, Node>,
+    exact: Table<Node>,
+    suffix: Table<Node>,
     any: Node,
 }
 
@@ -41,9 +50,9 @@ pub struct Conflict {
 /// One place in the trie: the segments that may follow, and the endpoints that may end here.
 #[derive(Debug, Default)]
 struct Node {
-    literal: HashMap<String, Node>,
+    literal: Table<Node>,
     /// Prefix, then suffix, of segments with text around a wildcard.
-    around: HashMap<String, HashMap<String, Node>>,
+    around: Table<Table<Node>>,
     /// The lengths of prefix and suffix that occur in `around`, the longest together first.
     around_lengths: Vec<(usize, usize)>,
     /// A wildcard alone.
@@ -115,10 +124,19 @@ impl Router {
     }
 
     /// The endpoint that is addressed, if any.
-    pub fn find(&self, host: &Host, path: &RequestPath<'_>, method: &str) -> Option<EndpointIndex> {
-        let segments: Vec<&str> = path.segments().collect();
+    pub fn find(
+        &self,
+        host: &Host<'_>,
+        path: &RequestPath<'_>,
+        method: &str,
+    ) -> Option<EndpointIndex> {
+        let mut segments = Vec::with_capacity(USUAL_SEGMENTS);
+        segments.extend(path.segments());
         let exact = self.exact.get(host.as_str());
-        let suffixes = host.suffixes().filter_map(|suffix| self.suffix.get(suffix));
+        let suffixes = host
+            .suffixes()
+            .take_while(|_| !self.suffix.is_empty())
+            .filter_map(|suffix| self.suffix.get(suffix));
         exact
             .into_iter()
             .chain(suffixes)

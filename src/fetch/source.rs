@@ -161,7 +161,7 @@ impl Question {
             digest.update(b"\0");
             digest.update(body.reveal());
         }
-        format!("{:x}", digest.finalize())
+        base16ct::lower::encode_string(&digest.finalize())
     }
 }
 

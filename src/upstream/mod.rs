@@ -134,10 +134,10 @@ impl UpstreamAuth {
     }
 
     /// Clears away what a client sent in place of our credential, or beside it.
-    pub fn clear(&self, head: &RequestHead, edits: &mut Edits) {
+    pub fn clear<'a>(&self, head: &'a RequestHead, edits: &mut Edits<'a>) {
         for (name, _) in head.fields() {
-            if self.clears(name) && !edits.remove.iter().any(|removed| removed == name) {
-                edits.remove.push(name.to_owned());
+            if self.clears(name) && !edits.remove.contains(&name) {
+                edits.remove.push(name);
             }
         }
     }
@@ -151,7 +151,7 @@ impl UpstreamAuth {
         tenant: Option<&Identifier>,
         tokens: &impl TokensOf,
         now: Timestamp,
-        edits: &mut Edits,
+        edits: &mut Edits<'_>,
     ) -> Result<Option<Loan>, Halt> {
         let (credential, loan) = match self.lending.to(tenant).ok_or(Denial::TenantUnknown)? {
             Method::Ready(credential) => (credential, None),
@@ -165,7 +165,7 @@ impl UpstreamAuth {
             }
         };
         // To set it replaces whatever there is of that name.
-        edits.remove.retain(|name| name != credential.name());
+        edits.remove.retain(|name| *name != credential.name());
         edits.credential = Some(Rc::clone(credential));
         Ok(loan)
     }

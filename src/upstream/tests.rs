@@ -45,9 +45,9 @@ fn head(fields: &[&str]) -> RequestHead {
 }
 
 fn cleared(auth: &UpstreamAuth, fields: &[&str]) -> Vec<String> {
-    let mut edits = Edits::default();
-    auth.clear(&head(fields), &mut edits);
-    edits.remove
+    let (head, mut edits) = (head(fields), Edits::default());
+    auth.clear(&head, &mut edits);
+    edits.remove.into_iter().map(str::to_owned).collect()
 }
 
 fn lent(auth: &UpstreamAuth, tenant: Option<&Identifier>) -> Result<String, Halt> {
@@ -101,8 +101,9 @@ fn a_credential_is_set_in_place_of_what_is_there_without_a_removal() {
     let auth = UpstreamAuth::new(Lending::ToAll(Method::Ready(key("api-key", "k"))), |_| {
         false
     });
+    let head = head(&["api-key", "api_key", "authorization"]);
     let mut edits = Edits::default();
-    auth.clear(&head(&["api-key", "api_key", "authorization"]), &mut edits);
+    auth.clear(&head, &mut edits);
     let loan = auth.lend(None, &Held(State::Coming), START, &mut edits);
     assert_eq!(loan, Ok(None));
     assert_eq!(edits.remove, ["api_key", "authorization"]);

@@ -79,6 +79,16 @@ pub(super) fn now() -> Timestamp {
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
+/// The memory of this VM.
+pub(super) fn memory_bytes() -> u64 {
+    /// WebAssembly core specification, section 4.2.8.
+    const PAGE_BYTES: u64 = 64 * 1024;
+    let pages = core::arch::wasm32::memory_size::<0>();
+    u64::try_from(pages)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(PAGE_BYTES)
+}
+
 /// An attribute of the stream that is running.
 pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()
@@ -88,12 +98,6 @@ pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
 pub(super) fn response_status() -> Option<u16> {
     let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
     std::str::from_utf8(&status.ok()??).ok()?.parse().ok()
-}
-
-/// Writes filter state of the stream that is running: `%FILTER_STATE(wasm.tenantgate.NAME:PLAIN)%`.
-pub(super) fn set_filter_state(name: &str, value: &str) {
-    // Every stream has filter state; a proxy that refuses it all the same loses a log field, not a decision.
-    let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
 }
 
 /// The `verify_signature` foreign function: `BoringSSL`, fifteen times as fast as Rust in wasm.

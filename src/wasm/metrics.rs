@@ -8,32 +8,33 @@ use std::collections::HashMap;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
+use crate::endpoint::Endpoint;
 use crate::metrics::Metric;
 
 /// The metrics of one configuration.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
     by_name: HashMap<String, u32>,
-    /// Requests by endpoint and reason: the one metric that every request has to find.
-    requests: HashMap<String, HashMap<&'static str, u32>>,
+    /// Requests by reason, for each endpoint by its place; the first are those that addressed none. The one metric that
+    /// every request has to find, so it is found without its name, of which there are a few to an endpoint.
+    requests: Vec<Vec<(Option<&'static str>, u32)>>,
 }
 
 impl Metrics {
     /// Counts a request that was decided about.
-    pub fn request(&mut self, endpoint: Option<&str>, reason: Option<&'static str>) {
-        // No endpoint and no reason has an empty name.
-        let (endpoint_key, reason_key) = (endpoint.unwrap_or_default(), reason.unwrap_or_default());
-        let known = self
-            .requests
-            .get(endpoint_key)
-            .and_then(|reasons| reasons.get(reason_key))
-            .copied();
-        let id = known.or_else(|| {
+    pub fn request(&mut self, endpoint: Option<&Endpoint>, reason: Option<&'static str>) {
+        let place = endpoint.map_or(0, |endpoint| endpoint.place.saturating_add(1));
+        if self.requests.len() <= place {
+            self.requests.resize(place.saturating_add(1), Vec::new());
+        }
+        let Some(counters) = self.requests.get_mut(place) else {
+            return;
+        };
+        let known = counters.iter().find(|(known, _)| *known == reason);
+        let id = known.map(|(_, id)| *id).or_else(|| {
+            let endpoint = endpoint.map(|endpoint| endpoint.name.as_str());
             let id = define(MetricType::Counter, Metric::Requests { endpoint, reason })?;
-            self.requests
-                .entry(endpoint_key.to_owned())
-                .or_default()
-                .insert(reason_key, id);
+            counters.push((reason, id));
             Some(id)
         });
         add(id, 1);
@@ -51,6 +52,15 @@ impl Metrics {
     /// Says how much of something there is.
     pub fn measure(&mut self, metric: Metric<'_>, value: u64) {
         if let Some(id) = self.id(MetricType::Gauge, metric) {
+            let _ = hostcalls::record_metric(id, value);
+        }
+    }
+
+    /// Says how much of something there has been at most.
+    pub fn raise(&mut self, metric: Metric<'_>, value: u64) {
+        if let Some(id) = self.id(MetricType::Gauge, metric)
+            && hostcalls::get_metric(id).is_ok_and(|known| known < value)
+        {
             let _ = hostcalls::record_metric(id, value);
         }
     }

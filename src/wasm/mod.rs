@@ -1,9 +1,10 @@
 //! The proxy-wasm adapter: the only room that names `proxy_wasm`.
 //!
 //! It carries out what the rest of the crate decides. [`root`] is the plugin on one worker, [`stream`] one request,
-//! [`worker`] what they share, [`obey`] how a decision is done to a stream, [`host`] what the proxy is asked,
-//! [`metrics`] what it counts.
+//! [`worker`] what they share, [`obey`] how a decision is done to a stream, [`filter_state`] what is told of it,
+//! [`host`] what the proxy is asked, [`metrics`] what it counts.
 
+mod filter_state;
 mod host;
 mod metrics;
 mod obey;

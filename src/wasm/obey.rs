@@ -3,10 +3,9 @@
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, MapType};
 
-use super::host;
-use super::worker::{Record, Verdict};
+use super::filter_state::{self, Field};
 use crate::denial::{Denial, Reply};
-use crate::gate::Step;
+use crate::gate::{Decision, Step};
 use crate::identity::Identity;
 use crate::policy::Policy;
 use crate::request::Edits;
@@ -29,23 +28,23 @@ impl From<Outcome> for Action {
 }
 
 /// Edits the head, or answers in place of the upstream; tells the access log either way.
-pub(super) fn obey(verdict: &Verdict, policy: &Policy) -> Outcome {
-    match &verdict.step {
+pub(super) fn obey(decision: &Decision<'_>, policy: &Policy) -> Outcome {
+    match &decision.step {
         Step::Await(_) => Outcome::Waiting,
         Step::Forward(edits) => {
             edit(edits);
-            tell(&verdict.record, policy, "allow", None);
+            tell(decision, policy, "allow", None);
             Outcome::Forwarded
         }
         Step::Refuse(denial) => {
-            tell(&verdict.record, policy, "deny", Some(denial.reason()));
+            tell(decision, policy, "deny", Some(denial.reason()));
             refuse(denial);
             Outcome::Refused
         }
     }
 }
 
-fn edit(edits: &Edits) {
+fn edit(edits: &Edits<'_>) {
     for name in &edits.remove {
         let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
     }
@@ -73,27 +72,27 @@ fn refuse(denial: &Denial) {
     let _ = hostcalls::send_http_response(u32::from(status), headers, Some(body.as_bytes()));
 }
 
-fn tell(record: &Record, policy: &Policy, decision: &str, reason: Option<&str>) {
-    host::set_filter_state("tenantgate.decision", decision);
-    host::set_filter_state("tenantgate.config_id", policy.config_id.as_str());
+fn tell(decision: &Decision<'_>, policy: &Policy, verdict: &str, reason: Option<&str>) {
+    filter_state::set(Field::Decision, verdict);
+    filter_state::set(Field::ConfigId, policy.config_id.as_str());
     if let Some(reason) = reason {
-        host::set_filter_state("tenantgate.reason", reason);
+        filter_state::set(Field::Reason, reason);
     }
-    if let Some(endpoint) = &record.endpoint {
-        host::set_filter_state("tenantgate.endpoint", endpoint);
+    if let Some(endpoint) = decision.endpoint {
+        filter_state::set(Field::Endpoint, endpoint.path.as_str());
     }
     if let Some(Identity {
         tenant,
         user,
         client,
-    }) = &record.identity
+    }) = &decision.identity
     {
-        host::set_filter_state("tenantgate.tenant_id", tenant.as_str());
+        filter_state::set(Field::TenantId, tenant.as_str());
         if let Some(user) = user {
-            host::set_filter_state("tenantgate.user_id", user.as_str());
+            filter_state::set(Field::UserId, user.as_str());
         }
         if let Some(client) = client {
-            host::set_filter_state("tenantgate.client_id", client.as_str());
+            filter_state::set(Field::ClientId, client.as_str());
         }
     }
 }

@@ -9,9 +9,10 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, MapType};
 
+use super::obey::{self, Outcome};
 use super::stream::Stream;
 use super::worker::{SharedWorker, Worker};
-use super::{WAKE_SOON, host, obey};
+use super::{WAKE_SOON, filter_state, host};
 use crate::config;
 use crate::fetch::MAX_BODY_BYTES;
 use crate::host::{Answer, CalloutId};
@@ -40,16 +41,18 @@ impl Root {
                 worker.borrow_mut().left(stream);
                 continue;
             }
-            let (verdict, policy) = {
-                let mut worker = worker.borrow_mut();
-                (worker.reconsider(stream), Rc::clone(worker.policy()))
+            let policy = Rc::clone(worker.borrow().policy());
+            let Some(waiting) = worker.borrow_mut().take(stream) else {
+                continue;
             };
-            // Nothing is borrowed from here on: going on with a stream may run its callbacks.
-            if let Some(verdict) = verdict
-                && obey::obey(&verdict, &policy) == obey::Outcome::Forwarded
-            {
+            let decision = worker.borrow_mut().reconsider(&policy, &waiting);
+            worker.borrow_mut().lent(stream, decision.loan);
+            // Nothing is borrowed while it is obeyed: going on with a stream may run its callbacks.
+            match obey::obey(&decision, &policy) {
                 // Last, because its headers are gone after it.
-                let _ = hostcalls::resume_http_request();
+                Outcome::Forwarded => drop(hostcalls::resume_http_request()),
+                Outcome::Waiting => worker.borrow_mut().wait_on(stream, waiting),
+                Outcome::Refused => {}
             }
         }
         let _ = hostcalls::set_effective_context(self.id);
@@ -100,6 +103,7 @@ impl RootContext for Root {
                     policy.config_id,
                     policy.endpoints.iter().count()
                 );
+                filter_state::declare();
                 self.worker = Some(Rc::new(RefCell::new(Worker::new(policy))));
                 // Not now: Envoy configures a VM on trial first and drops its callouts, but never ticks it.
                 let _ = hostcalls::set_tick_period(WAKE_SOON);

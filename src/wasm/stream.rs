@@ -1,5 +1,7 @@
 //! One request and its response.
 
+use std::rc::Rc;
+
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
@@ -34,13 +36,14 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         let fields = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
-        let (verdict, policy) = {
-            let mut worker = self.worker.borrow_mut();
-            let verdict = worker.arrived(self.id, RequestHead::new(fields));
-            (verdict, std::rc::Rc::clone(worker.policy()))
-        };
-        let outcome = obey::obey(&verdict, &policy);
+        let head = RequestHead::new(fields);
+        let policy = Rc::clone(self.worker.borrow().policy());
+        // Nothing is borrowed while it is obeyed: an answer from here may run the callbacks of a response.
+        let decision = self.worker.borrow_mut().arrived(&policy, &head);
+        self.worker.borrow_mut().lent(self.id, decision.loan);
+        let outcome = obey::obey(&decision, &policy);
         if outcome == Outcome::Waiting {
+            self.worker.borrow_mut().wait(self.id, head);
             // A callout belongs to the context that makes it, and one of a stream dies with its client. So the root is
             // woken, and it calls.
             let _ = hostcalls::set_tick_period(WAKE_SOON);

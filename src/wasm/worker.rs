@@ -1,7 +1,8 @@
 //! What one plugin has on one worker: the policy in force, what was fetched for it, and the requests that wait for that.
 //!
 //! Shared by the root context and its streams. Nothing in here calls back into a stream: it says what is to be done
-//! with each, and the caller does it after letting go.
+//! with each, and the caller does it after letting go. What it says lends from the policy and the request's head, which
+//! the caller holds.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,9 +14,8 @@ use super::host::{self, Envoy};
 use crate::authorizer::cache::TokenCache;
 use crate::denial::Denial;
 use crate::fetch::{Fetcher, SourceId};
-use crate::gate::{Request, Step};
+use crate::gate::{Decision, Request, Step};
 use crate::host::{Answer, CalloutId};
-use crate::identity::Identity;
 use crate::metrics::Metric;
 use crate::policy::Policy;
 use crate::request::RequestHead;
@@ -44,27 +44,11 @@ pub(super) struct Worker {
 /// A worker, as contexts share it.
 pub(super) type SharedWorker = Rc<RefCell<Worker>>;
 
+/// A request that waits for keys.
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     head: RequestHead,
     deadline: Timestamp,
-}
-
-/// What a stream is told to do.
-#[derive(Debug)]
-pub(super) struct Verdict {
-    /// What to do; never [`Step::Await`] for a stream that has waited long enough.
-    pub step: Step,
-    /// What the access log is told.
-    pub record: Record,
-}
-
-/// What the access log is told of a decision.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Record {
-    /// Its path pattern.
-    pub endpoint: Option<String>,
-    pub identity: Option<Identity>,
 }
 
 impl Worker {
@@ -90,22 +74,34 @@ impl Worker {
         &self.policy
     }
 
-    /// Decides about a new request, and remembers it if it has to wait.
-    pub fn arrived(&mut self, stream: u32, head: RequestHead) -> Verdict {
-        let now = host::now();
+    /// Decides about a new request. One that has to wait is to be handed to [`wait`](Self::wait).
+    pub fn arrived<'a>(&mut self, policy: &'a Policy, head: &'a RequestHead) -> Decision<'a> {
         let may_wait = self.waiting.len() < MAX_WAITING;
-        let verdict = self.decide(stream, &head, now, may_wait);
-        if matches!(verdict.step, Step::Await(_)) {
-            let deadline = now.checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
-            self.waiting.insert(stream, Waiting { head, deadline });
-        }
-        verdict
+        self.decide(policy, head, host::now(), may_wait)
+    }
+
+    /// Remembers a stream that has to wait.
+    pub fn wait(&mut self, stream: u32, head: RequestHead) {
+        let deadline = latest(host::now());
+        self.wait_on(stream, Waiting { head, deadline });
+    }
+
+    /// Remembers a stream that has to wait on.
+    pub fn wait_on(&mut self, stream: u32, waiting: Waiting) {
+        self.waiting.insert(stream, waiting);
     }
 
     /// The stream is no more.
     pub fn left(&mut self, stream: u32) {
         self.waiting.remove(&stream);
         self.loans.remove(&stream);
+    }
+
+    /// Remembers what token a stream goes on with, if with any that was fetched.
+    pub fn lent(&mut self, stream: u32, loan: Option<Loan>) {
+        if let Some(loan) = loan {
+            self.loans.insert(stream, loan);
+        }
     }
 
     /// Whether the stream went on with a token, so that it matters what its provider says of it.
@@ -147,6 +143,9 @@ impl Worker {
         self.envoy
             .metrics
             .count(Metric::TokenCacheLookups { hit: false }, lookups.misses);
+        self.envoy
+            .metrics
+            .raise(Metric::VmMemory, host::memory_bytes());
     }
 
     /// Which streams wait.
@@ -154,19 +153,18 @@ impl Worker {
         self.waiting.keys().copied().collect()
     }
 
-    /// Asks again about a stream that waits; `None` where it has to wait on. The stream's context must be in effect.
-    pub fn reconsider(&mut self, stream: u32) -> Option<Verdict> {
-        let now = host::now();
+    /// Takes a stream off the list of those that wait.
+    pub fn take(&mut self, stream: u32) -> Option<Waiting> {
         let mut waiting = self.waiting.remove(&stream)?;
         // A clock that was set back prolongs no wait.
-        let latest = now.checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
-        waiting.deadline = waiting.deadline.min(latest);
-        let verdict = self.decide(stream, &waiting.head, now, now < waiting.deadline);
-        if matches!(verdict.step, Step::Await(_)) {
-            self.waiting.insert(stream, waiting);
-            return None;
-        }
-        Some(verdict)
+        waiting.deadline = waiting.deadline.min(latest(host::now()));
+        Some(waiting)
+    }
+
+    /// Asks again about a request that waited. Its stream's context must be in effect.
+    pub fn reconsider<'a>(&mut self, policy: &'a Policy, waiting: &'a Waiting) -> Decision<'a> {
+        let now = host::now();
+        self.decide(policy, &waiting.head, now, now < waiting.deadline)
     }
 
     /// When there is something to do next.
@@ -178,50 +176,38 @@ impl Worker {
             .min()
     }
 
-    fn decide(
+    fn decide<'a>(
         &mut self,
-        stream: u32,
-        head: &RequestHead,
+        policy: &'a Policy,
+        head: &'a RequestHead,
         now: Timestamp,
         may_wait: bool,
-    ) -> Verdict {
-        let source_address = || host::property(&["source", "address"]);
+    ) -> Decision<'a> {
         let request = Request {
             head,
-            source_address: &source_address,
+            source_address: || host::property(&["source", "address"]),
         };
-        let decision = self
-            .policy
-            .decide(&request, &mut self.fetcher, &mut self.cache, now);
-        let step = match decision.step {
-            Step::Await(SourceId::Keys(_)) if !may_wait => Step::Refuse(Denial::KeysUnavailable {
-                retry_after: BUSY_RETRY,
-            }),
-            Step::Await(SourceId::Token(_)) if !may_wait => {
-                Step::Refuse(Denial::UpstreamAuthUnavailable {
-                    retry_after: BUSY_RETRY,
-                })
-            }
-            step => step,
+        let mut decision = policy.decide(&request, &mut self.fetcher, &mut self.cache, now);
+        if let Step::Await(source) = decision.step
+            && !may_wait
+        {
+            let retry_after = BUSY_RETRY;
+            decision.step = Step::Refuse(match source {
+                SourceId::Keys(_) => Denial::KeysUnavailable { retry_after },
+                SourceId::Token(_) => Denial::UpstreamAuthUnavailable { retry_after },
+            });
+        }
+        let reason = match &decision.step {
+            Step::Await(_) => return decision,
+            Step::Forward(_) => None,
+            Step::Refuse(denial) => Some(denial.reason()),
         };
-        if let (Step::Forward(_), Some(loan)) = (&step, decision.loan) {
-            self.loans.insert(stream, loan);
-        }
-        let endpoint = decision.endpoint.map(|endpoint| endpoint.name.as_str());
-        match &step {
-            Step::Await(_) => {}
-            Step::Forward(_) => self.envoy.metrics.request(endpoint, None),
-            Step::Refuse(denial) => self.envoy.metrics.request(endpoint, Some(denial.reason())),
-        }
-        let endpoint = decision
-            .endpoint
-            .map(|endpoint| endpoint.path.as_str().to_owned());
-        Verdict {
-            step,
-            record: Record {
-                endpoint,
-                identity: decision.identity,
-            },
-        }
+        self.envoy.metrics.request(decision.endpoint, reason);
+        decision
     }
+}
+
+/// Until when a request may wait that begins to wait now.
+fn latest(now: Timestamp) -> Timestamp {
+    now.checked_add(PATIENCE).unwrap_or(Timestamp::MAX)
 }

@@ -1,7 +1,7 @@
 //! TOK and SIG: hostile tokens at the door of the whole filter.
 
-use rsa::pkcs1::EncodeRsaPublicKey as _;
-use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
+use old_rsa::pkcs1::EncodeRsaPublicKey as _;
+use old_rsa::pkcs8::{EncodePublicKey as _, LineEnding};
 use serde_json::{Value, json};
 
 use crate::harness::proxy::{HostCrypto, Proxy, post};
@@ -90,7 +90,7 @@ fn tok_06_a_signature_that_the_host_would_call_good_is_refused_when_the_key_is_o
     // The host picks the scheme by the key: this one it would verify.
     let token = Token::good().header("alg", "RS256").header("kid", "e1");
     let input = token.signing_input(gate.timestamp());
-    let der = p256::ecdsa::Signature::from_slice(&Key::E1.sign("ES256", input.as_bytes()))
+    let der = old_p256::ecdsa::Signature::from_slice(&Key::E1.sign("ES256", input.as_bytes()))
         .unwrap()
         .to_der();
     let asked = gate.host_signatures();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tenantgate::fetch::ClientAuth;
-use tenantgate::request::{Edits, RequestHead};
+use tenantgate::request::Edits;
 use tenantgate::upstream::UpstreamAuth;
 
 use super::{check, compile, endpoint, merge};
@@ -146,7 +146,6 @@ fn lent(auth: &UpstreamAuth) -> (String, String) {
         }
     }
     let mut edits = Edits::default();
-    auth.clear(&RequestHead::default(), &mut edits);
     auth.lend(None, &NoTokens, jiff::Timestamp::UNIX_EPOCH, &mut edits)
         .unwrap();
     let credential = edits.credential.unwrap();

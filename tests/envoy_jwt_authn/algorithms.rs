@@ -1,8 +1,8 @@
 //! Which algorithm, with which key: named, swapped, downgraded, switched off.
 
-use rsa::Pkcs1v15Sign;
-use rsa::pkcs1::EncodeRsaPublicKey as _;
-use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
+use old_rsa::Pkcs1v15Sign;
+use old_rsa::pkcs1::EncodeRsaPublicKey as _;
+use old_rsa::pkcs8::{EncodePublicKey as _, LineEnding};
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use signature::Signer as _;
@@ -72,7 +72,7 @@ fn swapped(catalogue: &mut Catalogue) {
     // A function that goes by the key's type takes this one for ECDSA.
     let token = Token::good().header("kid", "e1");
     let input = token.signing_input(catalogue.now());
-    let der: p256::ecdsa::DerSignature = Key::E1.p256().sign(input.as_bytes());
+    let der: old_p256::ecdsa::DerSignature = Key::E1.p256().sign(input.as_bytes());
     let name = "says RS256, names e1, ECDSA signature in DER";
     catalogue.add(
         Rfc::MustRefuse,

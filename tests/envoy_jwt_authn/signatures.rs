@@ -1,8 +1,8 @@
 //! Signatures: by others, out of range, of the wrong length or form, and with a bit changed.
 
-use rsa::Pss;
-use rsa::traits::PublicKeyParts as _;
-use sha2::{Digest as _, Sha256};
+use old_rsa::Pss;
+use old_rsa::traits::PublicKeyParts as _;
+use old_sha2::{Digest as _, Sha256};
 
 use crate::catalogue::{Catalogue, Rfc};
 use crate::harness::tokens::{Key, Token, from_base64};
@@ -129,13 +129,13 @@ fn ecdsa(catalogue: &mut Catalogue) {
         [&[0; 16], r, &[0; 16], s].concat(),
     );
     altered(Rfc::MustRefuse, "s and r", [s, r].concat());
-    let signature = p256::ecdsa::Signature::from_slice(&good).unwrap();
+    let signature = old_p256::ecdsa::Signature::from_slice(&good).unwrap();
     altered(
         Rfc::MustRefuse,
         "a signature in DER",
         signature.to_der().as_bytes().to_vec(),
     );
-    let twin = p256::ecdsa::Signature::from_scalars(
+    let twin = old_p256::ecdsa::Signature::from_scalars(
         signature.r().to_bytes(),
         (-*signature.s()).to_bytes(),
     );
@@ -164,8 +164,8 @@ fn rsa(catalogue: &mut Catalogue) {
     let token = Token::good().claim("jti", "rsa");
     let good = signature_of(catalogue, &token);
     let n = Key::R1.rsa().n().clone();
-    let one = rsa::BigUint::from(1_u8);
-    let number = |number: rsa::BigUint| {
+    let one = old_rsa::BigUint::from(1_u8);
+    let number = |number: old_rsa::BigUint| {
         let bytes = number.to_bytes_be();
         [vec![0; 256 - bytes.len()], bytes].concat()
     };

@@ -17,12 +17,12 @@ use std::sync::OnceLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use rsa::pkcs8::DecodePrivateKey as _;
-use rsa::rand_core::{CryptoRng, RngCore};
-use rsa::traits::PublicKeyParts as _;
-use rsa::{Pkcs1v15Sign, Pss, RsaPrivateKey};
+use old_rsa::pkcs8::DecodePrivateKey as _;
+use old_rsa::rand_core::{CryptoRng, RngCore};
+use old_rsa::traits::PublicKeyParts as _;
+use old_rsa::{Pkcs1v15Sign, Pss, RsaPrivateKey};
+use old_sha2::{Digest as _, Sha256, Sha384, Sha512};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use signature::Signer as _;
 
 /// The issuer of a good token.
@@ -107,18 +107,18 @@ impl Key {
     }
 
     /// The private key of the P-256 one.
-    pub fn p256(self) -> p256::ecdsa::SigningKey {
-        p256::ecdsa::SigningKey::from_pkcs8_der(self.pkcs8()).unwrap()
+    pub fn p256(self) -> old_p256::ecdsa::SigningKey {
+        old_p256::ecdsa::SigningKey::from_pkcs8_der(self.pkcs8()).unwrap()
     }
 
     /// The private key of the P-384 one.
-    pub fn p384(self) -> p384::ecdsa::SigningKey {
-        p384::ecdsa::SigningKey::from_pkcs8_der(self.pkcs8()).unwrap()
+    pub fn p384(self) -> old_p384::ecdsa::SigningKey {
+        old_p384::ecdsa::SigningKey::from_pkcs8_der(self.pkcs8()).unwrap()
     }
 
     /// The private key of the Ed25519 one. RFC 8410 section 7: the seed is the end of the PKCS#8 document.
-    pub fn ed25519(self) -> ed25519_dalek::SigningKey {
-        ed25519_dalek::SigningKey::from_bytes(self.pkcs8().last_chunk().unwrap())
+    pub fn ed25519(self) -> old_ed25519_dalek::SigningKey {
+        old_ed25519_dalek::SigningKey::from_bytes(self.pkcs8().last_chunk().unwrap())
     }
 
     /// The public key alone: `kty` and what it needs.
@@ -174,11 +174,11 @@ impl Key {
                 self.sign_pss(Pss::new::<Sha512>(), &Sha512::digest(message))
             }
             (Self::E1, "ES256") => {
-                let signature: p256::ecdsa::Signature = self.p256().sign(message);
+                let signature: old_p256::ecdsa::Signature = self.p256().sign(message);
                 signature.to_vec()
             }
             (Self::E3, "ES384") => {
-                let signature: p384::ecdsa::Signature = self.p384().sign(message);
+                let signature: old_p384::ecdsa::Signature = self.p384().sign(message);
                 signature.to_vec()
             }
             (Self::D1, "EdDSA" | "Ed25519") => self.ed25519().sign(message).to_vec(),
@@ -199,11 +199,11 @@ struct NotRandom(u8);
 
 impl RngCore for NotRandom {
     fn next_u32(&mut self) -> u32 {
-        rsa::rand_core::impls::next_u32_via_fill(self)
+        old_rsa::rand_core::impls::next_u32_via_fill(self)
     }
 
     fn next_u64(&mut self) -> u64 {
-        rsa::rand_core::impls::next_u64_via_fill(self)
+        old_rsa::rand_core::impls::next_u64_via_fill(self)
     }
 
     fn fill_bytes(&mut self, bytes: &mut [u8]) {
@@ -213,7 +213,7 @@ impl RngCore for NotRandom {
         }
     }
 
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rsa::rand_core::Error> {
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), old_rsa::rand_core::Error> {
         self.fill_bytes(bytes);
         Ok(())
     }

@@ -47,8 +47,8 @@ fn tok_03_alg_must_be_one_exact_string() {
 
 #[test]
 fn tok_04_the_public_key_is_never_an_hmac_secret() {
-    use rsa::pkcs1::EncodeRsaPublicKey as _;
-    use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
+    use old_rsa::pkcs1::EncodeRsaPublicKey as _;
+    use old_rsa::pkcs8::{EncodePublicKey as _, LineEnding};
     let public = Key::R1.rsa().to_public_key();
     let jwk = Key::R1.jwk();
     let spki_pem = public.to_public_key_pem(LineEnding::LF).unwrap();
@@ -142,7 +142,7 @@ fn tok_06_the_algorithm_must_go_with_the_keys_type() {
     let judge = judge().allowing(&[Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA]);
     // It would verify in a host function that goes by the key's type.
     let token = Token::good().header("kid", "e1");
-    let der: p256::ecdsa::DerSignature =
+    let der: old_p256::ecdsa::DerSignature =
         signature::Signer::sign(&Key::E1.p256(), token.signing_input(now()).as_bytes());
     judge.refuses(
         token.signature(der.as_bytes()).sign(now()),

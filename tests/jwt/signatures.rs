@@ -1,7 +1,7 @@
 //! SIG: signatures that are nearly right. The vectors of Wycheproof are in a test of their own.
 
-use rsa::Pss;
-use sha2::{Digest as _, Sha256};
+use old_rsa::Pss;
+use old_sha2::{Digest as _, Sha256};
 use tenantgate::authorizer::jwt::{Algorithm, BadSignature, Cause, Malformed};
 
 use crate::tokens::{Key, Token, from_base64};
@@ -76,7 +76,7 @@ fn sig_02_an_ecdsa_signature_has_one_length() {
 #[test]
 fn sig_03_a_der_signature_is_no_jose_signature() {
     let token = Token::good().key(Key::E1);
-    let signature = p256::ecdsa::Signature::from_slice(&signature_of(&token)).unwrap();
+    let signature = old_p256::ecdsa::Signature::from_slice(&signature_of(&token)).unwrap();
     let der = signature.to_der();
     es256().refuses(
         token.signature(der.as_bytes()).sign(now()),
@@ -86,13 +86,13 @@ fn sig_03_a_der_signature_is_no_jose_signature() {
 
 #[test]
 fn sig_06_an_rsa_signature_is_a_number_below_the_modulus_of_full_length() {
-    use rsa::traits::PublicKeyParts as _;
+    use old_rsa::traits::PublicKeyParts as _;
     let token = Token::good();
     let good = signature_of(&token);
     judge().admits(token.clone().signature(&good).sign(now()));
     let n = Key::R1.rsa().n().clone();
-    let one = rsa::BigUint::from(1_u8);
-    let bytes = |number: rsa::BigUint| {
+    let one = old_rsa::BigUint::from(1_u8);
+    let bytes = |number: old_rsa::BigUint| {
         let bytes = number.to_bytes_be();
         [vec![0; 256 - bytes.len()], bytes].concat()
     };
@@ -117,7 +117,7 @@ fn sig_06_an_rsa_signature_is_a_number_below_the_modulus_of_full_length() {
         ("a zero behind it", [good.as_slice(), &[0]].concat()),
         (
             "plus n",
-            (rsa::BigUint::from_bytes_be(&good) + &n * 256_u16).to_bytes_be(),
+            (old_rsa::BigUint::from_bytes_be(&good) + &n * 256_u16).to_bytes_be(),
         ),
     ] {
         judge().refuses_as(
@@ -222,8 +222,8 @@ fn tok_27_the_high_s_twin_of_a_token_is_as_good() {
     let token = Token::good().key(Key::E1);
     let signature = token.sign(now());
     let signature = from_base64(signature.rsplit('.').next().unwrap());
-    let signature = p256::ecdsa::Signature::from_slice(&signature).unwrap();
-    let twin = p256::ecdsa::Signature::from_scalars(
+    let signature = old_p256::ecdsa::Signature::from_slice(&signature).unwrap();
+    let twin = old_p256::ecdsa::Signature::from_scalars(
         signature.r().to_bytes(),
         (-*signature.s()).to_bytes(),
     )

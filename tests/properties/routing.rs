@@ -137,6 +137,7 @@ fn authority() -> impl Strategy<Value = String> {
 
 fn add(endpoints: &mut Endpoints, index: usize, written: &Written) -> Result<(), String> {
     let endpoint = Endpoint {
+        place: 0,
         name: index.to_string(),
         path: PathPattern::parse(&written.path)
             .unwrap_or_else(|error| panic!("{}: {error}", written.path)),

@@ -1,10 +1,10 @@
 //! The host's `verify_signature`, done natively: as `BoringSSL` does in Envoy, the key's type picks the scheme, an ECDSA
 //! signature is DER, and there is neither PSS nor Ed25519.
 
+use old_rsa::Pkcs1v15Sign;
+use old_rsa::pkcs8::DecodePublicKey as _;
+use old_sha2::{Digest as _, Sha256, Sha384, Sha512};
 use prost::Message;
-use rsa::Pkcs1v15Sign;
-use rsa::pkcs8::DecodePublicKey as _;
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use signature::hazmat::PrehashVerifier as _;
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 use tenantgate::authorizer::jwt::host_crypto::HostCryptoError;
@@ -66,16 +66,16 @@ fn judge(request: &VerifySignature) -> Result<(), String> {
     let oids = (key.algorithm.oid, key.algorithm.parameters_oid().ok());
     let oid = ObjectIdentifier::new_unwrap;
     if oids.0 == oid("1.2.840.113549.1.1.1") {
-        let key = rsa::RsaPublicKey::from_public_key_der(der).map_err(say)?;
+        let key = old_rsa::RsaPublicKey::from_public_key_der(der).map_err(say)?;
         key.verify(padding, &digest, &request.signature)
             .map_err(say)
     } else if oids == (oid("1.2.840.10045.2.1"), Some(oid("1.2.840.10045.3.1.7"))) {
-        let key = p256::ecdsa::VerifyingKey::from_public_key_der(der).map_err(say)?;
-        let signature = p256::ecdsa::Signature::from_der(&request.signature).map_err(say)?;
+        let key = old_p256::ecdsa::VerifyingKey::from_public_key_der(der).map_err(say)?;
+        let signature = old_p256::ecdsa::Signature::from_der(&request.signature).map_err(say)?;
         key.verify_prehash(&digest, &signature).map_err(say)
     } else if oids == (oid("1.2.840.10045.2.1"), Some(oid("1.3.132.0.34"))) {
-        let key = p384::ecdsa::VerifyingKey::from_public_key_der(der).map_err(say)?;
-        let signature = p384::ecdsa::Signature::from_der(&request.signature).map_err(say)?;
+        let key = old_p384::ecdsa::VerifyingKey::from_public_key_der(der).map_err(say)?;
+        let signature = old_p384::ecdsa::Signature::from_der(&request.signature).map_err(say)?;
         key.verify_prehash(&digest, &signature).map_err(say)
     } else {
         Err("not a key that signs in a way we know".to_owned())

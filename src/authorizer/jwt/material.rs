@@ -1,17 +1,18 @@
 //! The public key inside a JWK (RFC 7518 section 6, RFC 8037 section 2), checked before any verifier sees it.
 //!
-//! What passes is what both verifiers take and nobody thinks weak. `jsonwebtoken` imports keys without most of these
-//! checks, and one that it does not make (the length of an Ed25519 key) is a panic in the first token that names it.
+//! What passes is what both verifiers take and nobody thinks weak.
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::DecodingKey;
+use p256::pkcs8::EncodePublicKey;
+use rsa::BoxedUint;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::algorithm::KeyKind;
+use super::rust_crypto::PublicKey;
 use crate::json::NotStrictJson;
 
 /// RFC 7518 section 3.3: "A key of size 2048 bits or larger MUST be used with these algorithms."
@@ -93,6 +94,9 @@ pub enum UnusableKey {
     /// RFC 7518 section 6.2.1.2: the length of this octet string MUST be the full size of a coordinate for the curve.
     #[error("its coordinates have the wrong length for the curve")]
     CoordinateLength,
+    /// It could not be written as the host wants it.
+    #[error("it cannot be written in DER")]
+    NoDer,
     /// There is no such point.
     #[error("its point is not on the curve")]
     NotOnCurve,
@@ -107,7 +111,10 @@ pub(super) struct Material {
     /// The one length that a signature by this key has.
     pub(super) signature_bytes: usize,
     pub(super) fingerprint: KeyFingerprint,
-    pub(super) decoding_key: DecodingKey,
+    pub(super) public_key: PublicKey,
+    /// The same in DER (`SubjectPublicKeyInfo`, RFC 5280 section 4.1), as the host wants it. None for what the host cannot
+    /// use.
+    pub(super) spki: Vec<u8>,
 }
 
 impl Material {
@@ -154,6 +161,7 @@ fn rsa(jwk: &Map<String, Value>) -> Result<Material, UnusableKey> {
     if value < MIN_RSA_EXPONENT || value & 1 == 0 {
         return Err(UnusableKey::RsaExponent);
     }
+    let key = rsa_key(&modulus, &exponent).ok_or(UnusableKey::RsaSize)?;
     let (n, e) = (
         URL_SAFE_NO_PAD.encode(&modulus),
         URL_SAFE_NO_PAD.encode(&exponent),
@@ -162,8 +170,22 @@ fn rsa(jwk: &Map<String, Value>) -> Result<Material, UnusableKey> {
         kind: KeyKind::Rsa,
         signature_bytes: modulus.len(),
         fingerprint: thumbprint(&format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#)),
-        decoding_key: DecodingKey::from_rsa_raw_components(&modulus, &exponent),
+        spki: spki(&key)?,
+        public_key: PublicKey::Rsa(key),
     })
+}
+
+fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Option<rsa::PublicKey> {
+    let number = |bytes: &[u8]| {
+        let bits = u32::try_from(bytes.len()).ok()?.checked_mul(8)?;
+        BoxedUint::from_be_slice(bytes, bits).ok()
+    };
+    rsa::PublicKey::new(number(modulus)?, number(exponent)?).ok()
+}
+
+fn spki(key: &impl EncodePublicKey) -> Result<Vec<u8>, UnusableKey> {
+    let der = key.to_public_key_der().map_err(|_| UnusableKey::NoDer)?;
+    Ok(der.into_vec())
 }
 
 fn ec(
@@ -178,14 +200,19 @@ fn ec(
     }
     // SEC 1 section 2.3.3, uncompressed.
     let point = [&[4], x.as_slice(), y.as_slice()].concat();
-    let on_curve = match kind {
-        KeyKind::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).is_ok(),
-        KeyKind::P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).is_ok(),
-        KeyKind::Rsa | KeyKind::Ed25519 => false,
+    let (public_key, spki) = match kind {
+        KeyKind::P256 => {
+            let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&point);
+            let key = key.map_err(|_| UnusableKey::NotOnCurve)?;
+            (PublicKey::P256(key), spki(&key)?)
+        }
+        KeyKind::P384 => {
+            let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(&point);
+            let key = key.map_err(|_| UnusableKey::NotOnCurve)?;
+            (PublicKey::P384(key), spki(&key)?)
+        }
+        KeyKind::Rsa | KeyKind::Ed25519 => return Err(UnusableKey::OtherCurve),
     };
-    if !on_curve {
-        return Err(UnusableKey::NotOnCurve);
-    }
     let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
     Ok(Material {
         kind,
@@ -193,7 +220,8 @@ fn ec(
         fingerprint: thumbprint(&format!(
             r#"{{"crv":"{curve}","kty":"EC","x":"{x}","y":"{y}"}}"#
         )),
-        decoding_key: DecodingKey::from_ec_der(&point),
+        public_key,
+        spki,
     })
 }
 
@@ -215,7 +243,8 @@ fn ed25519(jwk: &Map<String, Value>) -> Result<Material, UnusableKey> {
         kind: KeyKind::Ed25519,
         signature_bytes: ed25519_dalek::SIGNATURE_LENGTH,
         fingerprint: thumbprint(&format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)),
-        decoding_key: DecodingKey::from_ed_der(&point),
+        public_key: PublicKey::Ed25519(key),
+        spki: Vec::new(),
     })
 }
 

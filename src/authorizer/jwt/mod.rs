@@ -1,9 +1,9 @@
 //! JSON Web Tokens: is this one signed by its issuer, for us, and in force?
 //!
-//! Policy is here and primitives are not. The host checks signatures, or `jsonwebtoken`: [`host_crypto`] picks. The
-//! header, the keys and the claims are read by our own code from one strict parse, because the crate's defaults are not
-//! a policy (it ignores `crit`, takes an `iss` that is missing or an array, and lets one odd key spoil a set). The order
-//! of things:
+//! Policy is here and primitives are not: the host checks signatures ([`host_crypto`]), or `RustCrypto` does. The header,
+//! the keys and the claims are read by our own code from one strict parse, because the defaults of the crates that do it
+//! all are not a policy (`jsonwebtoken` ignores `crit`, takes an `iss` that is missing or an array, and lets one odd key
+//! spoil a set). The order of things:
 //!
 //! 1. [`Jws::parse`]: is this text a token at all? (RFC 7515)
 //! 2. [`Jws::unverified_issuer`]: whose keys could it be signed with? The caller picks a [`KeySet`] (RFC 7517) and
@@ -20,6 +20,7 @@ pub mod host_crypto;
 mod jwk;
 mod jws;
 mod material;
+mod rust_crypto;
 mod signature;
 mod verify;
 

@@ -1,11 +1,11 @@
 //! One signature, one key, one answer.
 //!
-//! The primitive is the host's, or `RustCrypto`'s as `jsonwebtoken` wraps it: [`PROVIDER`] picks. What JOSE says around
-//! it is checked here, so that both are asked the same.
+//! The primitive is the host's where it can, else ours. What JOSE says around it is checked here, so that both are asked
+//! the same.
 
 use super::algorithm::Algorithm;
-use super::host_crypto::PROVIDER;
 use super::jwk::Key;
+use super::{host_crypto, rust_crypto};
 
 /// Why a signature does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,10 +39,12 @@ pub fn verify_signature(
     if signature.len() != key.material().signature_bytes {
         return Err(BadSignature::Length);
     }
-    let new_verifier = PROVIDER.verifier_factory;
-    let verifier = new_verifier(&algorithm.in_jsonwebtoken(), &key.material().decoding_key);
-    match verifier.map(|verifier| verifier.verify(message, &signature.to_vec())) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(BadSignature::Mismatch),
+    let key = key.material();
+    let holds = host_crypto::holds(algorithm, key, message, signature)
+        .unwrap_or_else(|| rust_crypto::holds(algorithm, &key.public_key, message, signature));
+    if holds {
+        Ok(())
+    } else {
+        Err(BadSignature::Mismatch)
     }
 }

@@ -9,7 +9,7 @@ use crate::authorizer::{Authorizer, Guard};
 use crate::config::field::Field;
 use crate::config::problem::Place;
 use crate::config::raw;
-use crate::endpoint::{Endpoint, Endpoints, HostPattern, Methods, PathPattern};
+use crate::endpoint::{Endpoint, EndpointIndex, Endpoints, HostPattern, Methods, PathPattern};
 use crate::source::AllowList;
 
 const MAX_NAME_BYTES: usize = 128;
@@ -62,6 +62,7 @@ impl Workshop<'_> {
             // room, and the guard in it lets nobody in.
             if let (Some(hosts), Some(path), Some(methods)) = (hosts, path, methods) {
                 let endpoint = Endpoint {
+                    place: EndpointIndex::default(),
                     name: name.unwrap_or_else(|| place.path().to_owned()),
                     path,
                     allow_from,

@@ -1,12 +1,12 @@
 //! The foreign function `verify_signature`, as Envoy does it with `BoringSSL`: PKCS#1 v1.5 for RSA keys, DER signatures for ECDSA.
 
-use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use old_p256::ecdsa::signature::hazmat::PrehashVerifier;
+use old_rsa::pkcs8::DecodePublicKey;
+use old_rsa::pkcs8::spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
+use old_rsa::{Pkcs1v15Sign, RsaPublicKey};
+use old_sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use prost::Message;
-use rsa::pkcs8::DecodePublicKey;
-use rsa::pkcs8::spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
-use rsa::{Pkcs1v15Sign, RsaPublicKey};
 use sha1::Sha1;
-use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 use super::status::Status;
 
@@ -97,12 +97,16 @@ fn judge(arguments: &Arguments) -> Result<(), &'static str> {
         arguments.signature.as_slice(),
     );
     let held = match curve(key) {
-        Some((P256, point)) => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).and_then(|key| {
-            key.verify_prehash(&digest, &p256::ecdsa::Signature::from_der(signature)?)
-        }),
-        Some((P384, point)) => p384::ecdsa::VerifyingKey::from_sec1_bytes(point).and_then(|key| {
-            key.verify_prehash(&digest, &p384::ecdsa::Signature::from_der(signature)?)
-        }),
+        Some((P256, point)) => {
+            old_p256::ecdsa::VerifyingKey::from_sec1_bytes(point).and_then(|key| {
+                key.verify_prehash(&digest, &old_p256::ecdsa::Signature::from_der(signature)?)
+            })
+        }
+        Some((P384, point)) => {
+            old_p384::ecdsa::VerifyingKey::from_sec1_bytes(point).and_then(|key| {
+                key.verify_prehash(&digest, &old_p384::ecdsa::Signature::from_der(signature)?)
+            })
+        }
         Some(_) => return Err("Failed to initialize digest verify."),
         None => {
             let key = RsaPublicKey::from_public_key_der(key)
