@@ -10,16 +10,19 @@
 #[path = "../tests/harness/tokens.rs"]
 mod tokens;
 
+use std::rc::Rc;
+
 use divan::Bencher;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tenantgate::authorizer::cache::TokenCache;
 use tenantgate::authorizer::jwt::{KeySet, host_crypto};
 use tenantgate::config;
-use tenantgate::fetch::{KeySourceId, Keys, KeysOf, Refresh};
+use tenantgate::fetch::{KeySourceId, Keys, KeysOf, Refresh, State, TokenSourceId, TokensOf};
 use tenantgate::gate::{Request, Step};
 use tenantgate::policy::Policy;
 use tenantgate::request::RequestHead;
+use tenantgate::upstream::ProviderCredential;
 use tokens::{AUDIENCE, ISSUER, Key, Token};
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -45,6 +48,20 @@ fn endpoints(bencher: Bencher<'_, '_>, count: usize) {
     let head = head("/v1/models/model-0/infer", "x-api-key", "sk-0");
     assert!(matches!(gate.decide(&head), Step::Forward(_)));
     bencher.bench_local(|| drop(gate.decide(&head)));
+}
+
+/// What a credential for the provider costs beside [`api_key`].
+#[divan::bench]
+fn lent_credential(bencher: Bencher<'_, '_>) {
+    let auth = json!({ "type": "header", "name": "api-key", "value": "of-the-provider" });
+    let lending = tokens::with(
+        api_keys("/v1/models/{model}/infer", 10),
+        json!({ "upstream_auth": auth }),
+    );
+    let mut gate = Gate::new(&[lending], 0);
+    let head = head("/v1/models/llama/infer", "x-api-key", "sk-0");
+    assert!(matches!(gate.decide(&head), Step::Forward(_)));
+    bencher.bench_local(|| gate.decide(&head));
 }
 
 #[divan::bench]
@@ -145,6 +162,12 @@ impl Gate {
 }
 
 struct HeldKeys(KeySet);
+
+impl TokensOf for HeldKeys {
+    fn token(&self, _: TokenSourceId, _: Timestamp) -> State<(&Rc<ProviderCredential>, Timestamp)> {
+        State::Coming
+    }
+}
 
 impl KeysOf for HeldKeys {
     fn of(&self, _: KeySourceId, _: Timestamp) -> Keys<'_> {

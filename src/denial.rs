@@ -31,10 +31,16 @@ pub enum Denial {
     ExpiredCredential,
     /// The token is good, but a claim that the endpoint requires is absent or different.
     ClaimMismatch,
-    /// The caller is good, but names no tenant that could be told downstream.
+    /// The caller is good, but names no tenant that could be told downstream, or one without a credential for the
+    /// provider.
     TenantUnknown,
     /// The keys that would decide cannot be had right now: our fault, so never a 401.
     KeysUnavailable {
+        /// When trying again makes sense.
+        retry_after: SignedDuration,
+    },
+    /// The credential for the provider cannot be had right now: no fault of the caller either.
+    UpstreamAuthUnavailable {
         /// When trying again makes sense.
         retry_after: SignedDuration,
     },
@@ -94,7 +100,9 @@ impl Denial {
                 ));
             }
         }
-        if let Self::KeysUnavailable { retry_after } = self {
+        if let Self::KeysUnavailable { retry_after }
+        | Self::UpstreamAuthUnavailable { retry_after } = self
+        {
             headers.push(("retry-after", retry_after.as_secs().max(1).to_string()));
         }
         let body = json!({
@@ -145,9 +153,10 @@ impl Denial {
                 "claim_mismatch",
                 "The token lacks a permission that this endpoint requires.",
             ),
-            Self::TenantUnknown => {
-                Row::forbidden("tenant_unknown", "The credential names no tenant.")
-            }
+            Self::TenantUnknown => Row::forbidden(
+                "tenant_unknown",
+                "The credential names no tenant that may call this endpoint.",
+            ),
             Self::UnknownEndpoint => Row {
                 status: 404,
                 reason: "unknown_endpoint",
@@ -160,6 +169,14 @@ impl Denial {
                 reason: "keys_unavailable",
                 kind: "api_error",
                 message: "The credential cannot be checked right now. Try again later.",
+                challenge: Challenge::None,
+            },
+            // The server behind the gate would not be let talk to: a bad gateway.
+            Self::UpstreamAuthUnavailable { .. } => Row {
+                status: 502,
+                reason: "upstream_auth_unavailable",
+                kind: "api_error",
+                message: "The model provider cannot be reached with a valid credential right now. Try again later.",
                 challenge: Challenge::None,
             },
         }
@@ -202,7 +219,7 @@ impl Row {
 mod tests {
     use super::*;
 
-    const EVERY_DENIAL: [Denial; 11] = [
+    const EVERY_DENIAL: [Denial; 12] = [
         Denial::AmbiguousPath,
         Denial::AmbiguousHost,
         Denial::UnknownEndpoint,
@@ -214,6 +231,9 @@ mod tests {
         Denial::ClaimMismatch,
         Denial::TenantUnknown,
         Denial::KeysUnavailable {
+            retry_after: SignedDuration::from_secs(7),
+        },
+        Denial::UpstreamAuthUnavailable {
             retry_after: SignedDuration::from_secs(7),
         },
     ];
@@ -266,14 +286,17 @@ mod tests {
     #[test]
     fn an_unavailable_dependency_says_when_to_come_back_and_never_at_once() {
         for (wait, said) in [(7, "7"), (0, "1"), (-3, "1")] {
-            let reply = Denial::KeysUnavailable {
-                retry_after: SignedDuration::from_secs(wait),
+            let retry_after = SignedDuration::from_secs(wait);
+            for denial in [
+                Denial::KeysUnavailable { retry_after },
+                Denial::UpstreamAuthUnavailable { retry_after },
+            ] {
+                let headers = denial.reply().headers;
+                assert!(
+                    headers.contains(&("retry-after", said.to_owned())),
+                    "{denial:?}"
+                );
             }
-            .reply();
-            assert!(
-                reply.headers.contains(&("retry-after", said.to_owned())),
-                "{wait} s"
-            );
         }
     }
 }

@@ -1,26 +1,30 @@
 //! The way of a request, from its head to a decision.
 //!
-//! A pure function of the policy, the keys at hand, the request and the time. It never waits: where keys have to be
-//! fetched first, that is the decision, and the same question is asked again when they are there.
+//! A pure function of the policy, the keys and tokens at hand, the request and the time. It never waits: where they have
+//! to be fetched first, that is the decision, and the same question is asked again when they are there.
 
 use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::authorizer::cache::TokenCache;
-use crate::authorizer::{Authorizer, CredentialKind, Halt, Verified};
+use crate::authorizer::{Authorizer, CredentialKind, Halt};
 use crate::credential::Presented;
 use crate::denial::Denial;
 use crate::endpoint::{Addressed, Endpoint};
-use crate::fetch::{KeySourceId, KeysOf};
+use crate::fetch::{KeysOf, SourceId, TokensOf};
 use crate::identity::Identity;
 use crate::policy::{Policy, Unmatched};
 use crate::request::{Edits, RequestHead};
+use crate::upstream::Loan;
 
 /// A proxy whose clock says so has not been told the time: nothing can be said to have expired, or not to have.
-const CLOCK_IS_SET: Timestamp = Timestamp::constant(1_577_836_800, 0); // 2020-01-01
+pub(crate) const CLOCK_IS_SET: Timestamp = Timestamp::constant(1_577_836_800, 0); // 2020-01-01
 /// How soon to ask again while the clock is not set.
-const CLOCK_RETRY: SignedDuration = SignedDuration::from_secs(5);
+pub(crate) const CLOCK_RETRY: SignedDuration = SignedDuration::from_secs(5);
+
+/// Where Envoy names the URL that a request came from by an internal redirect.
+const INTERNALLY_REDIRECTED: &str = "x-envoy-original-url";
 
 /// Headers with which clients of other proxies name another path or another user than the request does (behind us
 /// somebody may believe them). Envoy cleans its own only at the edge.
@@ -42,8 +46,8 @@ const CONFUSING_HEADERS: [&str; 10] = [
 pub enum Step<'a> {
     /// Forward it, with these edits.
     Forward(Edits<'a>),
-    /// Hold it until the keys of this source were fetched, and ask again.
-    Await(KeySourceId),
+    /// Hold it until this was fetched, and ask again.
+    Await(SourceId),
     /// Answer from here. Nothing reaches the upstream.
     Refuse(Denial),
 }
@@ -57,6 +61,8 @@ pub struct Decision<'a> {
     pub endpoint: Option<&'a Endpoint>,
     /// Who calls, if that is known. Never from a token that did not hold.
     pub identity: Option<Identity>,
+    /// The token that it goes on with, if it does with one that was fetched.
+    pub loan: Option<Loan>,
 }
 
 /// A request, as the gate sees it.
@@ -72,7 +78,7 @@ impl Policy {
     pub fn decide<'a>(
         &'a self,
         request: &Request<'a>,
-        keys: &mut impl KeysOf,
+        fetched: &mut (impl KeysOf + TokensOf),
         cache: &mut TokenCache,
         now: Timestamp,
     ) -> Decision<'a> {
@@ -80,8 +86,9 @@ impl Policy {
             step: Step::Refuse(Denial::UnknownEndpoint),
             endpoint: None,
             identity: None,
+            loan: None,
         };
-        decision.step = match self.walk(request, keys, cache, now, &mut decision) {
+        decision.step = match self.walk(request, fetched, cache, now, &mut decision) {
             Ok(edits) => Step::Forward(edits),
             Err(Halt::Await(source)) => Step::Await(source),
             Err(Halt::Refuse(denial)) => Step::Refuse(denial),
@@ -93,12 +100,15 @@ impl Policy {
     fn walk<'a>(
         &'a self,
         request: &Request<'a>,
-        keys: &mut impl KeysOf,
+        fetched: &mut (impl KeysOf + TokensOf),
         cache: &mut TokenCache,
         now: Timestamp,
         decision: &mut Decision<'a>,
     ) -> Result<Edits<'a>, Halt> {
         let head = request.head;
+        if self.came_round_again(head) {
+            return Err(Denial::InvalidCredential.into());
+        }
         let mut edits = self.cleaning(head);
 
         // 1 endpoint
@@ -122,37 +132,59 @@ impl Policy {
                 return Err(Denial::SourceNotAllowed.into());
             }
         }
-        let guard = match &endpoint.authorizer {
-            Authorizer::Open => return Ok(edits),
-            Authorizer::Guarded(_) if preflight => return Ok(edits),
-            Authorizer::Guarded(guard) => guard,
-        };
+        // On an open endpoint nobody has to show anything, and before a preflight nobody can.
+        let verified = match &endpoint.authorizer {
+            Authorizer::Open => None,
+            Authorizer::Guarded(_) if preflight => None,
+            Authorizer::Guarded(guard) => {
+                // 3 credential
+                let credential = match guard.places.read(head) {
+                    Presented::One(credential) => credential,
+                    Presented::Nothing => return Err(Denial::MissingCredential.into()),
+                    Presented::Malformed => return Err(Denial::InvalidCredential.into()),
+                    Presented::Several => return Err(Denial::MultipleCredentials.into()),
+                };
 
-        // 3 credential
-        let credential = match guard.places.read(head) {
-            Presented::One(credential) => credential,
-            Presented::Nothing => return Err(Denial::MissingCredential.into()),
-            Presented::Malformed => return Err(Denial::InvalidCredential.into()),
-            Presented::Several => return Err(Denial::MultipleCredentials.into()),
-        };
-
-        // 4 authorizer, 5 identity
-        if now < CLOCK_IS_SET {
-            return Err(Denial::KeysUnavailable {
-                retry_after: CLOCK_RETRY,
+                // 4 authorizer, 5 identity
+                if now < CLOCK_IS_SET {
+                    return Err(Denial::KeysUnavailable {
+                        retry_after: CLOCK_RETRY,
+                    }
+                    .into());
+                }
+                let verified = guard.verify(&credential, fetched, cache, now)?;
+                if !endpoint.forwards_credential(verified.kind) {
+                    guard.places.remove(head, &mut edits);
+                }
+                Some(verified.identity)
             }
-            .into());
-        }
-        let Verified { identity, kind } = guard.verify(&credential, keys, cache, now)?;
+        };
 
         // 7 upstream
-        self.identity_headers
-            .set(&identity, &endpoint.name, &mut edits);
-        if !endpoint.forwards_credential(kind) {
-            guard.places.remove(head, &mut edits);
+        if let Some(identity) = &verified {
+            self.identity_headers
+                .set(identity, &endpoint.name, &mut edits);
         }
-        decision.identity = Some(identity);
+        decision.identity = verified;
+        if let Some(upstream_auth) = &endpoint.upstream_auth {
+            upstream_auth.clear(head, &mut edits);
+            if !preflight {
+                let tenant = decision.identity.as_ref().map(|identity| &identity.tenant);
+                decision.loan = upstream_auth.lend(tenant, fetched, now, &mut edits)?;
+            }
+        }
         Ok(edits)
+    }
+
+    /// Whether Envoy followed a redirect for the request and sends it through the gate once more, with a credential in
+    /// it that may be one of ours. It is not the client's, so it lets nobody in, and it is not for wherever the redirect
+    /// leads. Envoy says so itself, and takes from clients outside what they say in its place.
+    fn came_round_again(&self, head: &RequestHead) -> bool {
+        self.endpoints.lend()
+            && head.has(INTERNALLY_REDIRECTED)
+            && head
+                .fields()
+                .any(|(field, _)| self.endpoints.lend_in(field))
     }
 
     /// What is taken off every request that goes on, whoever sent it and wherever it goes.
@@ -180,16 +212,19 @@ impl Policy {
     /// Whether a trailer of that name is taken off: it would stand beside the header of the same name for a server that
     /// merges them (RFC 9110 section 6.5.1).
     pub fn takes_off_trailer(&self, name: &str) -> bool {
-        self.identity_headers.covers(name) || self.endpoints.reads_credential_from(name)
+        self.identity_headers.covers(name)
+            || self.endpoints.reads_credential_from(name)
+            || self.endpoints.clear(name)
     }
 }
 
 impl Endpoint {
-    /// Unless the operator decided it: an API key is between the client and the gate, a token is also for those behind.
+    /// Unless the operator decided it: an API key is between the client and the gate, a token is also for those behind,
+    /// and no credential of a client is for a provider that gets another one.
     fn forwards_credential(&self, kind: CredentialKind) -> bool {
         self.forward_credential.unwrap_or(match kind {
             CredentialKind::ApiKey => false,
-            CredentialKind::Jwt => true,
+            CredentialKind::Jwt => self.upstream_auth.is_none(),
         })
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::metrics::Metric;
+use crate::secret::Secret;
 
 /// The proxy, as those see it who fetch documents.
 pub trait Host {
@@ -49,6 +50,12 @@ pub struct Callout {
     pub authority: String,
     /// `:path` with query.
     pub path: String,
+    /// `:method`.
+    pub method: &'static str,
+    /// Other header fields. One of them may be a credential, so none is printed.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// The body, if there is one.
+    pub body: Option<Secret>,
     /// How long until it counts as failed. Never zero, which Envoy takes for "wait for ever".
     pub timeout: Duration,
 }

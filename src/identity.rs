@@ -7,6 +7,7 @@ use std::rc::Rc;
 use http::HeaderName;
 use thiserror::Error;
 
+use crate::lookalike::{canonical, looks_like};
 use crate::request::{Edits, RequestHead};
 
 /// OpenID Connect Core section 2 caps `sub` at 255 characters; a tenant has no reason to be longer.
@@ -213,32 +214,6 @@ impl IdentityHeaders {
             edits.set.push((name, endpoint.as_bytes().into()));
         }
     }
-}
-
-/// The spelling that all look-alikes of a name share.
-fn canonical(name: &str) -> String {
-    name.trim_end_matches(is_hyphen)
-        .chars()
-        .map(canonical_char)
-        .collect()
-}
-
-/// Whether the name has that [`canonical`] spelling. Asked of every field of every request.
-fn looks_like(name: &str, canonical: &str) -> bool {
-    let name = name.trim_end_matches(is_hyphen);
-    name.len() == canonical.len() && name.chars().map(canonical_char).eq(canonical.chars())
-}
-
-fn canonical_char(c: char) -> char {
-    if is_hyphen(c) {
-        '-'
-    } else {
-        c.to_ascii_lowercase()
-    }
-}
-
-fn is_hyphen(c: char) -> bool {
-    matches!(c, '-' | '_' | '.')
 }
 
 #[cfg(test)]

@@ -11,16 +11,18 @@
 //! 3. [`credential`]: what did the client present? Nothing: 401. Two things: 400.
 //! 4. [`authorizer`]: does it hold? An API key is looked up, a JSON Web Token verified.
 //! 5. [`identity`]: which tenant, user and client is that?
-//! 6. What goes on upstream: the identity headers set, the client's own copies and its credential removed.
+//! 6. [`upstream`]: what goes on? The identity headers set, the client's own copies and its credential removed, the
+//!    provider's credential put in.
 //!
-//! Where keys have to be fetched first, the decision is to wait for them. [`fetch`] has them by then, most of the time:
-//! it fetches documents before anybody asks, once for all workers of a process, and keeps the last good ones.
+//! Where keys or a token have to be fetched first, the decision is to wait for them. [`fetch`] has them by then, most of
+//! the time: it fetches before anybody asks, once for all workers of a process, and keeps the last good ones.
 //! [`denial`] turns a refusal into an answer.
 //!
 //! # The rest of the house
 //!
 //! [`config`] makes a [`policy`] of what the operator wrote, or says everything that is wrong with it. [`request`] is a
-//! head as the proxy shows it, [`json`] the one parser of JSON from outside, [`secret`] text that does not print.
+//! head as the proxy shows it, [`json`] the one parser of JSON from outside, [`secret`] text that does not print,
+//! [`lookalike`] what is one field name to somebody behind us.
 //! [`host`] is what the fetcher may ask of the proxy, [`metrics`] what is counted. `wasm` carries all this out in Envoy, and `cli` is the command.
 //!
 //! # What always holds
@@ -32,6 +34,7 @@
 //! - Nothing panics on what comes from outside: a trap costs every request on that worker.
 //! - A tenant is named only by an API key that matched or by [`authorizer::jwt::VerifiedClaims`], which only a verified
 //!   signature makes.
+//! - A credential for the provider leaves with a request that was let in, and never on a second way through the gate.
 //! - Nothing grows by what an unauthenticated caller sends.
 
 pub mod authorizer;
@@ -46,11 +49,13 @@ pub mod gate;
 pub mod host;
 pub mod identity;
 pub mod json;
+pub mod lookalike;
 pub mod metrics;
 pub mod policy;
 pub mod request;
 pub mod secret;
 pub mod source;
+pub mod upstream;
 pub mod usage;
 #[cfg(target_arch = "wasm32")]
 pub mod wasm;

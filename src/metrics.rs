@@ -21,7 +21,7 @@ pub enum Metric<'a> {
     },
     /// Documents asked for.
     Fetches {
-        /// Whose document it is.
+        /// Whose document it is: an issuer, or the URL where access tokens are issued.
         issuer: &'a str,
         /// Which one.
         document: Part,
@@ -30,7 +30,7 @@ pub enum Metric<'a> {
     },
     /// Documents asked for in vain.
     FetchFailures {
-        /// Whose document it is.
+        /// Whose document it is: an issuer, or the URL where access tokens are issued.
         issuer: &'a str,
         /// Which one.
         document: Part,
@@ -99,6 +99,7 @@ impl fmt::Display for Part {
         f.write_str(match self {
             Self::Discovery => "discovery",
             Self::Keys => "keys",
+            Self::AccessToken => "access_token",
         })
     }
 }
@@ -109,6 +110,7 @@ impl fmt::Display for Cause {
             Self::First => "first",
             Self::Schedule => "schedule",
             Self::UnknownKey => "unknown_key",
+            Self::Rejected => "rejected",
         })
     }
 }

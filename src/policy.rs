@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::endpoint::Endpoints;
-use crate::fetch::{Clusters, KeySource};
+use crate::fetch::{ClientCredentials, Clusters, KeySource};
 use crate::identity::IdentityHeaders;
 use crate::source::SourceAddress;
 
@@ -26,6 +26,8 @@ pub struct Policy {
     pub endpoints: Endpoints,
     /// Where keys come from; a `KeySourceId` is a place in this list.
     pub key_sources: Vec<KeySource>,
+    /// Where access tokens come from; a `TokenSourceId` is a place in this list.
+    pub token_sources: Vec<ClientCredentials>,
     /// Which Envoy cluster reaches a host.
     pub clusters: Clusters,
 }

@@ -5,6 +5,8 @@
 
 use std::rc::Rc;
 
+use crate::upstream::ProviderCredential;
+
 /// The head of one request. Field names are lower case, as Envoy hands them over; pseudo-headers begin with a colon.
 #[derive(Clone, Debug, Default)]
 pub struct RequestHead {
@@ -53,12 +55,14 @@ impl RequestHead {
     }
 }
 
-/// What is done to a head before it goes on: first the removals, then the settings. Names are the policy's or the
-/// head's own, and most values are at hand already, so that an edit copies nothing.
+/// What is done to a head before it goes on: first the removals, then the settings, the credential last. Names are the
+/// policy's or the head's own, and most values are at hand already, so that an edit copies nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits<'a> {
     /// Names to remove, each with all of its values.
     pub remove: Vec<&'a str>,
     /// Names to set, each to this one value in place of any it had.
     pub set: Vec<(&'a str, Rc<[u8]>)>,
+    /// The credential to set for the provider, in place of any field of that name.
+    pub credential: Option<Rc<ProviderCredential>>,
 }

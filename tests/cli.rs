@@ -90,6 +90,14 @@ fn a_good_file_is_ok_and_says_what_is_in_it() {
 }
 
 #[test]
+fn an_open_endpoint_that_lends_a_credential_is_warned_of_all_the_more() {
+    let file = "endpoints: [{name: e, path: /e, authorizer: {type: none}, upstream_auth: {type: bearer, token: a}}]";
+    let answer = tenantgate(&["check", "-"], file);
+    let warning = "`e` is open, anyone may call it with the provider's credential\n";
+    assert!(answer.stdout.ends_with(warning), "{}", answer.stdout);
+}
+
+#[test]
 fn a_bad_file_is_told_all_that_the_filter_would_say() {
     let answer = check("all_wrong.yaml");
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(1), ""));

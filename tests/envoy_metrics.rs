@@ -15,24 +15,30 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use harness::issuer::AUDIENCE;
+use harness::provider::Provider;
 use harness::{Envoy, Issuer, Setup, Upstream};
 use serde_json::json;
 
 #[test]
 fn decisions_fetches_and_lookups_are_counted_under_names_that_prometheus_users_expect() {
     let (issuer, upstream) = (Issuer::start(), Upstream::start());
+    let provider = Provider::start(Duration::from_hours(1));
     let plugin = json!({
-        "clusters": { "issuer.test": "issuer" },
+        "clusters": { "issuer.test": "issuer", "auth.test": "auth" },
         "endpoints": [
             { "name": "health.v1", "path": "/healthz", "authorizer": { "type": "none" } },
             { "name": "infer", "path": "/v1/infer", "authorizer": {
-                "type": "oidc", "oidc": { "issuer": issuer.url(), "audience": AUDIENCE } } },
+                "type": "oidc", "oidc": { "issuer": issuer.url(), "audience": AUDIENCE } },
+              "upstream_auth": {
+                "type": "oauth2_client_credentials", "token_url": "https://auth.test/oauth/token",
+                "client_id": "gate", "client_secret": "secret" } },
         ],
     });
     let envoy = Envoy::start(
         Setup::with(plugin)
             .model(upstream.address())
             .cluster("issuer", issuer.address())
+            .cluster("auth", provider.address())
             .workers(2),
     );
     let token = issuer.token("acme");
@@ -58,6 +64,7 @@ fn decisions_fetches_and_lookups_are_counted_under_names_that_prometheus_users_e
         r#"tenantgate_requests_total{endpoint="(none)",decision="deny",reason="unknown_endpoint"} 1"#.to_owned(),
         format!(r#"tenantgate_fetches_total{{issuer="{url}",document="discovery",cause="first"}} 1"#),
         format!(r#"tenantgate_fetches_total{{issuer="{url}",document="keys",cause="first"}} 1"#),
+        r#"tenantgate_fetches_total{issuer="https://auth.test/oauth/token",document="access_token",cause="first"} 1"#.to_owned(),
         r#"tenantgate_token_cache_lookups_total{result="miss"} 1"#.to_owned(),
         format!(r#"tenantgate_keys_age_seconds{{issuer="{url}"}}"#),
         "tenantgate_vm_memory_bytes{} ".to_owned(),

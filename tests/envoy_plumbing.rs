@@ -127,36 +127,58 @@ fn the_configuration_may_come_as_json_text() {
     envoy.get("/text").send().admitted();
 }
 
+/// The files that operators copy from, and the variables that they take secrets from.
+const DOCUMENTED: [(&str, &[&str]); 2] = [
+    ("envoy/envoy.yaml", &[]),
+    (
+        "envoy/providers.yaml",
+        &[
+            "OPENAI_API_KEY",
+            "AZURE_OPENAI_API_KEY",
+            "ANTHROPIC_API_KEY",
+            "ANTHROPIC_API_KEY_OF_GLOBEX",
+            "DATABRICKS_CLIENT_ID",
+            "DATABRICKS_CLIENT_SECRET",
+            "VLLM_API_KEY",
+        ],
+    ),
+];
+
 #[test]
-fn the_documented_configuration_is_one_that_envoy_takes() {
-    let mut command = std::process::Command::new(harness::process::envoy_binary());
-    command.args([
-        "--mode",
-        "validate",
-        "--disable-hot-restart",
-        "-c",
-        "envoy/envoy.yaml",
-    ]);
-    let output = command.current_dir(repository()).output().expect("envoy");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+fn the_documented_configurations_are_such_that_envoy_takes() {
+    let validate = |file: &str, variables: &[&str]| {
+        let mut command = std::process::Command::new(harness::process::envoy_binary());
+        command.args(["--mode", "validate", "--disable-hot-restart", "-c", file]);
+        command.envs(variables.iter().map(|name| (name, "a-value")));
+        command.current_dir(repository()).output().expect("envoy")
+    };
+    for (file, variables) in DOCUMENTED {
+        let output = validate(file, variables);
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{file}: {log}");
+        if let Some((missing, others)) = variables.split_last() {
+            let output = validate(file, others);
+            let log = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success(), "{file} without {missing}");
+            assert!(log.contains(&format!("{missing} is not set")), "{log}");
+        }
+    }
 }
 
 #[test]
-fn the_documented_configuration_is_one_that_the_command_takes() {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/envoy/envoy.yaml");
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tenantgate"))
-        .args(["check", file])
-        .output()
-        .expect("the command runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+fn the_documented_configurations_are_such_that_the_command_takes() {
+    for (file, variables) in DOCUMENTED {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_tenantgate"))
+            .args(["check", file])
+            .current_dir(repository())
+            .output()
+            .expect("the command runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{file}: {said}");
+        for variable in variables {
+            assert!(said.contains(variable), "{file} needs {variable}: {said}");
+        }
+    }
 }
 
 #[test]

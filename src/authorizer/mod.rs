@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::credential::{Credential, PlaceSet, Places};
 use crate::denial::Denial;
-use crate::fetch::{KeySourceId, Keys, KeysOf, Refresh};
+use crate::fetch::{KeySourceId, Keys, KeysOf, Refresh, SourceId};
 use crate::identity::{Identifier, Identity};
 use api_key::ApiKeys;
 use cache::{AuthorizerId, TokenCache, TokenDigest};
@@ -82,8 +82,8 @@ pub enum CredentialKind {
 pub enum Halt {
     /// There never will be.
     Refuse(Denial),
-    /// The keys of this source are on their way; ask again when they are there.
-    Await(KeySourceId),
+    /// This is on its way; ask again when it is there.
+    Await(SourceId),
 }
 
 impl From<Denial> for Halt {
@@ -212,14 +212,14 @@ impl Oidc {
     ) -> Result<VerifiedClaims, Halt> {
         let key_set = match keys.of(self.keys, now) {
             Keys::Usable(key_set) => key_set,
-            Keys::Coming => return Err(Halt::Await(self.keys)),
+            Keys::Coming => return Err(Halt::Await(SourceId::Keys(self.keys))),
             Keys::Unavailable { retry_after } => {
                 return Err(Denial::KeysUnavailable { retry_after }.into());
             }
         };
         jwt::verify(jws, key_set, &self.rules, now).map_err(|refusal| match refusal {
             jwt::Refusal::UnknownKey => match keys.refresh(self.keys, now) {
-                Refresh::Coming => Halt::Await(self.keys),
+                Refresh::Coming => Halt::Await(SourceId::Keys(self.keys)),
                 Refresh::TooSoon => Denial::InvalidCredential.into(),
                 Refresh::Unavailable { retry_after } => {
                     Denial::KeysUnavailable { retry_after }.into()

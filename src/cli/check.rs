@@ -141,8 +141,12 @@ fn tell(policy: &Policy, environment: StandIns, place: &Where<'_>, outcome: &mut
         .iter()
         .filter(|endpoint| matches!(endpoint.authorizer, Authorizer::Open))
     {
+        let lends = match endpoint.upstream_auth {
+            Some(_) => " with the provider's credential",
+            None => "",
+        };
         outcome.say(format_args!(
-            "  warning: endpoint `{}` is open, anyone may call it",
+            "  warning: endpoint `{}` is open, anyone may call it{lends}",
             endpoint.name
         ));
     }

@@ -9,7 +9,9 @@ mod authorizers;
 mod endpoints;
 mod oidc;
 mod places;
+mod secrets;
 mod terms;
+mod upstream;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,7 +24,7 @@ use super::problem::{Place, Problems, Report};
 use super::raw;
 use crate::authorizer::cache::AuthorizerId;
 use crate::endpoint::HostPattern;
-use crate::fetch::{Clusters, KeySource, KeySourceId};
+use crate::fetch::{ClientCredentials, Clusters, KeySource, KeySourceId, TokenSourceId};
 use crate::identity::{IdentityHeaders, Part};
 use crate::policy::{ConfigId, Policy, Unmatched};
 use crate::source::SourceAddress;
@@ -38,6 +40,7 @@ struct Workshop<'a> {
     environment: &'a dyn Environment,
     identity_headers: IdentityHeaders,
     key_sources: Vec<KeySource>,
+    token_sources: Vec<ClientCredentials>,
     authorizers: u32,
 }
 
@@ -48,6 +51,15 @@ impl Workshop<'_> {
         KeySourceId(known.unwrap_or_else(|| {
             self.key_sources.push(source);
             self.key_sources.len().saturating_sub(1)
+        }))
+    }
+
+    /// As with [`key_source`](Self::key_source).
+    fn token_source(&mut self, source: ClientCredentials) -> TokenSourceId {
+        let known = self.token_sources.iter().position(|known| *known == source);
+        TokenSourceId(known.unwrap_or_else(|| {
+            self.token_sources.push(source);
+            self.token_sources.len().saturating_sub(1)
         }))
     }
 
@@ -64,7 +76,7 @@ pub(super) fn compile(document: Value, environment: &dyn Environment) -> Result<
     let report = Report::default();
     let root = report.root();
     let policy = root
-        .read(Field::read(document))
+        .read(Field::written(document))
         .map(|raw| policy(raw, &root, config_id, environment));
     let problems = report.into_problems();
     policy.filter(|_| problems.0.is_empty()).ok_or(problems)
@@ -93,6 +105,7 @@ fn policy(
         environment,
         identity_headers,
         key_sources: Vec::new(),
+        token_sources: Vec::new(),
         authorizers: 0,
     };
     let endpoints = workshop.endpoints(raw.endpoints, &here.member("endpoints"));
@@ -111,6 +124,7 @@ fn policy(
             .unwrap_or_default(),
         endpoints,
         key_sources: workshop.key_sources,
+        token_sources: workshop.token_sources,
         clusters,
     }
 }
@@ -134,8 +148,7 @@ fn identity_headers(raw: Field<raw::IdentityHeaders>, here: &Place<'_>) -> Ident
 fn clusters(raw: Field<BTreeMap<String, Field<String>>>, here: &Place<'_>) -> Clusters {
     let mut clusters = Clusters::default();
     let mut seen = HashMap::new();
-    for (host, cluster) in here.read(raw).unwrap_or_default() {
-        let place = here.member(&host);
+    for (place, host, cluster) in here.members(raw).into_iter().flatten() {
         let cluster = place.parse(cluster, cluster_name);
         if let Err(message) = check_cluster_host(&host) {
             place.complain(message);

@@ -1,11 +1,13 @@
 //! A field of the file, read so that what is wrong with it keeps nothing else from being read.
 //!
-//! serde stops at the first error. A [`Field`] never fails: it keeps the error instead, and the names that its object
-//! should not have, until somebody who knows its place asks for it. Messages name types, never values: what stands in
-//! the wrong place may be a secret.
+//! serde stops at the first error. A [`Field`] never fails: it keeps what stands there until somebody who knows its place
+//! reads it, and then says what is wrong with it, and which names its object should not have. Messages name types, never
+//! values: what stands in the wrong place may be a secret.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer, StringDeserializer};
 use serde::de::{
@@ -14,18 +16,29 @@ use serde::de::{
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::Value;
 
-/// What the file has at some place. `#[serde(default)]` makes a field optional; without it, one that is not there is
-/// [`Field::Bad`].
+/// What the file has at some place, to be read as a `T`. `#[serde(default)]` makes a field optional; without it, one
+/// that is not there is [`Field::Missing`].
+///
+/// To know the type only when it is read keeps the code of all objects small: it spares a twentieth of the module.
 #[derive(Default)]
 pub(super) enum Field<T> {
     /// Nothing, which is allowed.
     #[default]
     Absent,
+    /// Nothing, which is not.
+    Missing,
+    /// This.
+    Written(Value, PhantomData<T>),
+}
+
+/// What a field was read as.
+pub(super) enum Reading<T> {
+    /// There is nothing.
+    Absent,
     /// Not what was expected, for this reason.
     Bad(String),
     /// This.
-    Read {
-        /// What it was read as.
+    Good {
         value: T,
         /// Members of the object that mean nothing.
         unknown: Vec<UnknownMember>,
@@ -39,38 +52,71 @@ pub(super) struct UnknownMember {
     known: &'static [&'static str],
 }
 
+impl<T> Field<T> {
+    /// A field that has this value.
+    pub fn written(value: Value) -> Self {
+        Self::Written(value, PhantomData)
+    }
+
+    fn cast<U>(self) -> Field<U> {
+        match self {
+            Self::Absent => Field::Absent,
+            Self::Missing => Field::Missing,
+            Self::Written(value, _) => Field::written(value),
+        }
+    }
+}
+
+impl<T> Field<Vec<Field<T>>> {
+    /// The same list, its elements not yet looked at.
+    pub fn elements(self) -> Field<Vec<Value>> {
+        self.cast()
+    }
+}
+
+impl<T> Field<BTreeMap<String, Field<T>>> {
+    /// The same object, its members not yet looked at.
+    pub fn members(self) -> Field<BTreeMap<String, Value>> {
+        self.cast()
+    }
+}
+
 impl<T: DeserializeOwned> Field<T> {
-    /// Reads a value.
-    pub fn read(value: Value) -> Self {
+    /// Reads it.
+    pub fn read(self) -> Reading<T> {
+        let value = match self {
+            Self::Absent => return Reading::Absent,
+            Self::Missing => return Reading::Bad("is required".to_owned()),
+            Self::Written(value, _) => value,
+        };
         let unknown = RefCell::default();
         match T::deserialize(Node {
             value,
             unknown: &unknown,
         }) {
-            Ok(value) => Self::Read {
+            Ok(value) => Reading::Good {
                 value,
                 unknown: unknown.into_inner(),
             },
-            Err(Complaint(message)) => Self::Bad(message),
+            Err(Complaint(message)) => Reading::Bad(message),
         }
     }
 }
 
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
+impl<'de, T> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // Any value can be read as a `Value`; that none is there is the only way to fail.
-        Ok(Value::deserialize(deserializer)
-            .map_or_else(|_| Self::Bad("is required".to_owned()), Self::read))
+        Ok(Value::deserialize(deserializer).map_or(Self::Missing, Self::written))
     }
 }
 
-/// Whether it was read, never as what: any field may hold a secret that was meant for another.
+/// Whether there is something, never what: any field may hold a secret that was meant for another.
 impl<T> fmt::Debug for Field<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Absent => "Absent",
-            Self::Bad(_) => "Bad",
-            Self::Read { .. } => "Read",
+            Self::Missing => "Missing",
+            Self::Written(..) => "Written",
         })
     }
 }
@@ -156,25 +202,8 @@ impl<'de> Deserializer<'de> for Node<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Complaint> {
-        let Value::Object(members) = self.value else {
-            return Err(Complaint::invalid_type(unexpected(&self.value), &visitor));
-        };
-        let mut known = serde_json::Map::new();
-        for (name, value) in members {
-            if fields.contains(&name.as_str()) {
-                known.insert(name, value);
-            } else {
-                self.unknown.borrow_mut().push(UnknownMember {
-                    name,
-                    known: fields,
-                });
-            }
-        }
-        Node {
-            value: Value::Object(known),
-            unknown: self.unknown,
-        }
-        .deserialize_any(visitor)
+        let members = self.members_among(fields, &visitor)?;
+        visitor.visit_map(MapDeserializer::new(members.into_iter()))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -198,6 +227,31 @@ impl<'de> Deserializer<'de> for Node<'_> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
         newtype_struct seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+impl<'a> Node<'a> {
+    /// The members of the object that have one of these names.
+    fn members_among(
+        self,
+        names: &'static [&'static str],
+        expected: &dyn Expected,
+    ) -> Result<Vec<(String, Node<'a>)>, Complaint> {
+        let unknown = self.unknown;
+        let Value::Object(members) = self.value else {
+            return Err(Complaint::invalid_type(unexpected(&self.value), expected));
+        };
+        let mut known = Vec::new();
+        for (name, value) in members {
+            if names.contains(&name.as_str()) {
+                known.push((name, Node { value, unknown }));
+            } else {
+                unknown
+                    .borrow_mut()
+                    .push(UnknownMember { name, known: names });
+            }
+        }
+        Ok(known)
     }
 }
 

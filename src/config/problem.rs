@@ -1,10 +1,14 @@
 //! What is wrong with a configuration, and where.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 
-use super::field::Field;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::field::{Field, Reading, UnknownMember};
 
 /// One complaint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +117,10 @@ impl<'r> Place<'r> {
 
     /// Complains. Whatever a message quotes, it stays on its line.
     pub fn complain(&self, message: impl fmt::Display) {
+        self.note(&message);
+    }
+
+    fn note(&self, message: &dyn fmt::Display) {
         let message = message.to_string().replace(char::is_control, "\u{fffd}");
         self.report.0.borrow_mut().push(Problem {
             path: self.path.clone(),
@@ -120,25 +128,32 @@ impl<'r> Place<'r> {
         });
     }
 
+    fn complain_of(&self, unknown: &[UnknownMember]) {
+        for member in unknown {
+            self.member(&member.name).note(member);
+        }
+    }
+
     /// Takes what stands here, and complains about what is wrong with it or unknown in it.
-    pub fn read<T>(&self, field: Field<T>) -> Option<T> {
-        match field {
-            Field::Absent => None,
-            Field::Bad(message) => {
-                self.complain(message);
+    ///
+    /// Never inlined: one copy for each type is enough, and there are as many callers as fields.
+    #[inline(never)]
+    pub fn read<T: DeserializeOwned>(&self, field: Field<T>) -> Option<T> {
+        match field.read() {
+            Reading::Absent => None,
+            Reading::Bad(message) => {
+                self.note(&message);
                 None
             }
-            Field::Read { value, unknown } => {
-                for member in unknown {
-                    self.member(&member.name).complain(&member);
-                }
+            Reading::Good { value, unknown } => {
+                self.complain_of(&unknown);
                 Some(value)
             }
         }
     }
 
     /// Takes what stands here through a room's own constructor, and complains as the room does.
-    pub fn parse<T, U, E: fmt::Display>(
+    pub fn parse<T: DeserializeOwned, U, E: fmt::Display>(
         &self,
         field: Field<T>,
         parse: impl FnOnce(T) -> Result<U, E>,
@@ -149,31 +164,44 @@ impl<'r> Place<'r> {
 
     /// The elements of the list that stands here, each with its place; `None` without a list. Each is read when its turn
     /// comes; one that cannot be is complained about and left out.
-    pub fn list<T>(
+    pub fn list<T: DeserializeOwned>(
         &self,
         field: Field<Vec<Field<T>>>,
     ) -> Option<impl Iterator<Item = (Self, T)> + use<'r, T>> {
         let here = self.clone();
-        let elements = self.read(field)?.into_iter().enumerate();
+        let elements = self.read(field.elements())?.into_iter().enumerate();
         Some(elements.filter_map(move |(index, element)| {
             let place = here.index(index);
-            let value = place.read(element)?;
+            let value = place.read(Field::written(element))?;
             Some((place, value))
         }))
     }
 
     /// The elements of the list that stands here, each through a room's own constructor; `None` if one of them, all of
     /// which are looked at, will not do.
-    pub fn each<T, U, E: fmt::Display>(
+    pub fn each<T: DeserializeOwned, U, E: fmt::Display>(
         &self,
         field: Field<Vec<Field<T>>>,
         mut parse: impl FnMut(T) -> Result<U, E>,
     ) -> Option<Vec<U>> {
-        let elements = self.read(field)?.into_iter().enumerate();
+        let elements = self.read(field.elements())?.into_iter().enumerate();
         let parsed: Vec<_> = elements
-            .map(|(index, element)| self.index(index).parse(element, &mut parse))
+            .map(|(index, element)| {
+                let element = Field::<T>::written(element);
+                self.index(index).parse(element, &mut parse)
+            })
             .collect();
         parsed.into_iter().collect()
+    }
+
+    /// The members of the object that stands here, each with its name and place; `None` without an object.
+    pub fn members<T>(
+        &self,
+        field: Field<BTreeMap<String, Field<T>>>,
+    ) -> Option<impl Iterator<Item = (Self, String, Field<T>)> + use<'r, T>> {
+        let here = self.clone();
+        let members = self.read(field.members())?.into_iter();
+        Some(members.map(move |(name, value)| (here.member(&name), name, Field::written(value))))
     }
 
     /// A list as it is, unless it is empty, which would be as wrong as it is useless.
@@ -182,7 +210,7 @@ impl<'r> Place<'r> {
         field: Field<Vec<Field<T>>>,
         instead: &str,
     ) -> Option<Field<Vec<Field<T>>>> {
-        if matches!(&field, Field::Read { value, .. } if value.is_empty()) {
+        if matches!(&field, Field::Written(Value::Array(elements), _) if elements.is_empty()) {
             self.complain(format_args!("must not be empty; {instead}"));
             return None;
         }
@@ -190,7 +218,7 @@ impl<'r> Place<'r> {
     }
 
     /// As [`list`](Self::list), of a list that must not be empty.
-    pub fn filled_list<T>(
+    pub fn filled_list<T: DeserializeOwned>(
         &self,
         field: Field<Vec<Field<T>>>,
         instead: &str,

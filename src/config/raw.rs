@@ -5,6 +5,7 @@
 mod api_key;
 mod authorizer;
 mod oidc;
+mod upstream;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,10 @@ pub use authorizer::{
     Alternative, AnyOfAuthorizer, ApiKeyAuthorizer, Authorizer, From, OidcAuthorizer,
 };
 pub use oidc::{Audience, DurationText, Oidc, Requirement, Scalar};
+pub use upstream::{
+    BasicAuth, BearerAuth, ByTenant, ClientAuth, ClientCredentialsAuth, HeaderAuth, UpstreamAuth,
+    UpstreamMethod,
+};
 
 /// The plugin configuration of tenantgate: who may call which endpoint, and what the model server is told about them.
 #[derive(Debug, serde::Deserialize)]
@@ -127,7 +132,12 @@ pub struct Endpoint {
     /// Lets a CORS preflight through without a credential. Off unless written.
     #[serde(default)]
     pub preflight: Field<Preflight>,
-    /// Whether the client's credential goes on to the upstream. Default: API keys are removed, JWTs are forwarded.
+    /// The credential that the model provider sees, in place of the client's: `{type: bearer, token: {env: NAME}}`,
+    /// `basic`, `header` or `oauth2_client_credentials`; or one for each tenant, as `{by_tenant: {…}}`.
+    #[serde(default)]
+    pub upstream_auth: Field<UpstreamAuth>,
+    /// Whether the client's credential goes on to the upstream. Default: API keys are removed, JWTs are forwarded; where
+    /// there is an `upstream_auth`, neither is.
     #[serde(default)]
     pub forward_credential: Field<bool>,
     /// Lets `%2F` stand inside a capture. Default: false.

@@ -13,6 +13,15 @@ use super::*;
 
 const CANARY: &str = "canary-9f86d081884c7d65";
 
+fn client_credentials(member: &str, value: &Value) -> Value {
+    let mut auth = json!({
+        "type": "oauth2_client_credentials", "token_url": "https://auth.test/token", "client_id": "id",
+        "client_secret": "a-secret",
+    });
+    auth[member] = value.clone();
+    auth
+}
+
 /// Keys in every place where one could stand, rightly or wrongly.
 fn with_canaries() -> Vec<Value> {
     let with_key = |key: Value| json!({"endpoints": [{"name": "a", "path": "/a", "authorizer": {"type": "api_key", "keys": [key]}}]});
@@ -39,6 +48,31 @@ fn with_canaries() -> Vec<Value> {
         json!({"endpoints": [{"name": "a", "path": "/a", "authorizer": {"type": "api_key", "keys": CANARY}}]}),
         json!({"endpoints": [{"name": "a", "path": "/a", "authorizer": {"type": "api_key", "keys": {"c": CANARY}}}]}),
     ];
+    for upstream_auth in [
+        json!({"type": "basic", "username": CANARY, "password": CANARY}),
+        json!({"type": "basic", "username": format!("{CANARY}:"), "password": format!("{CANARY}\r")}),
+        json!({"type": "bearer", "token": CANARY}),
+        json!({"type": "bearer", "token": {"env": "TOKEN"}}),
+        json!({"type": "bearer", "token": format!("Bearer {CANARY}")}),
+        json!({"type": "header", "name": "api-key", "value": CANARY}),
+        json!({"type": "header", "name": "api-key", "value": format!("{CANARY}\0")}),
+        json!({"type": CANARY}),
+        json!(CANARY),
+        json!({"by_tenant": {"acme": {"type": "bearer", "token": CANARY}, "x": {"type": "bearer", "token": [CANARY]}}}),
+        json!({"by_tenant": CANARY}),
+        client_credentials("client_secret", &json!(CANARY)),
+        client_credentials("client_secret", &json!(format!("{CANARY}\n\n"))),
+        client_credentials("client_id", &json!(CANARY)),
+        client_credentials("audience", &json!([CANARY])),
+        client_credentials("parameters", &json!({"assertion": CANARY, "scope": CANARY})),
+        client_credentials("parameters", &json!(CANARY)),
+        client_credentials("scope", &json!(format!("{CANARY}\""))),
+        client_credentials("client_auth", &json!(CANARY)),
+    ] {
+        documents.push(json!({"endpoints": [
+            {"name": "a", "path": "/a", "authorizer": {"type": "none"}, "upstream_auth": upstream_auth}
+        ]}));
+    }
     let twice = json!({"client_id": "c", "key": CANARY});
     documents.push(json!({"endpoints": [
         {"name": "a", "path": "/a", "authorizer": {"type": "api_key", "keys": [twice, twice]}}
@@ -51,7 +85,7 @@ fn no_key_is_shown_by_the_file_the_policy_or_a_complaint() {
     let digest = digest_of_key(CANARY).unwrap().to_string();
     let environment = |_: &str| Some(CANARY.to_owned());
     for document in with_canaries() {
-        let raw = field::Field::<raw::Configuration>::read(document.clone());
+        let raw = field::Field::<raw::Configuration>::written(document.clone());
         let outcome = compile(document.clone(), &environment);
         let mut shown = format!("{raw:?}\n{raw:#?}\n{outcome:?}\n{outcome:#?}");
         if let Err(problems) = outcome {
@@ -74,7 +108,7 @@ fn an_environment_is_asked_for_what_is_named_and_nothing_else() {
     for document in with_canaries() {
         let _ = compile(document, &environment);
     }
-    assert_eq!(*asked.borrow(), ["KEY"]);
+    assert_eq!(*asked.borrow(), ["KEY", "TOKEN"]);
 }
 
 /// Every object of the file is closed in the schema too, and speaks to the operator.
@@ -108,7 +142,7 @@ fn the_schema_knows_every_field_and_no_other() {
     let schema = schema();
     let mut objects = 0;
     look(&schema, "schema", &mut objects);
-    assert_eq!(objects, 12, "{schema:#}");
+    assert_eq!(objects, 17, "{schema:#}");
     assert_eq!(schema["required"], json!(["endpoints"]));
     assert_eq!(
         schema["$defs"]["Endpoint"]["required"],

@@ -14,8 +14,10 @@ use std::collections::HashSet;
 
 use crate::authorizer::Authorizer;
 use crate::denial::Denial;
+use crate::lookalike::looks_like;
 use crate::request::RequestHead;
 use crate::source::AllowList;
+use crate::upstream::UpstreamAuth;
 
 /// A checked endpoint.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct Endpoint {
     pub allow_encoded_slash: bool,
     /// Whether the client's credential goes on; `None` takes the default of the credential's kind.
     pub forward_credential: Option<bool>,
+    /// The credential that the provider sees.
+    pub upstream_auth: Option<UpstreamAuth>,
 }
 
 /// The endpoints of a policy. Their number does not matter to a request.
@@ -45,6 +49,10 @@ pub struct Endpoints {
     router: Router,
     /// Every header field that some endpoint reads a credential from.
     credential_headers: HashSet<String>,
+    /// Every header field that some endpoint's requests go on with a credential of ours in, in canonical spelling.
+    lent_headers: Vec<String>,
+    /// Every header field that some endpoint clears away because of that.
+    cleared_headers: Vec<String>,
 }
 
 impl Endpoints {
@@ -72,6 +80,10 @@ impl Endpoints {
             self.credential_headers
                 .extend(guard.places.header_names().map(str::to_owned));
         }
+        if let Some(upstream_auth) = &endpoint.upstream_auth {
+            extend(&mut self.lent_headers, upstream_auth.lent());
+            extend(&mut self.cleared_headers, upstream_auth.cleared());
+        }
         endpoint.place = self.list.len();
         self.list.push(endpoint);
         Ok(())
@@ -85,6 +97,23 @@ impl Endpoints {
     /// Whether some endpoint reads a credential from the header field of that name (lower case).
     pub fn reads_credential_from(&self, field: &str) -> bool {
         self.credential_headers.contains(field)
+    }
+
+    /// Whether an endpoint lends a credential.
+    pub fn lend(&self) -> bool {
+        !self.lent_headers.is_empty()
+    }
+
+    /// Whether requests of some endpoint go on with a credential of ours in a field that looks like that.
+    pub fn lend_in(&self, field: &str) -> bool {
+        self.lent_headers.iter().any(|name| looks_like(field, name))
+    }
+
+    /// Whether some endpoint keeps a field that looks like that from its provider, because it lends a credential.
+    pub fn clear(&self, field: &str) -> bool {
+        self.cleared_headers
+            .iter()
+            .any(|name| looks_like(field, name))
     }
 
     /// The endpoint that the request addresses; `None` if it addresses none.
@@ -123,6 +152,15 @@ impl Endpoints {
             Ok(addressed)
         } else {
             Err(Denial::AmbiguousPath)
+        }
+    }
+}
+
+/// Each once: there are a few of them, however many endpoints.
+fn extend(names: &mut Vec<String>, more: &[String]) {
+    for name in more {
+        if !names.contains(name) {
+            names.push(name.clone());
         }
     }
 }

@@ -36,6 +36,20 @@ impl Terms {
     }
 }
 
+impl Terms {
+    /// How long a document is good, of which its server says `said`.
+    pub fn life(&self, said: Option<SignedDuration>) -> Life {
+        let said = said.map(|said| said.clamp(FRESH_AT_LEAST, FRESH_AT_MOST));
+        let fresh_for = self.refresh.or(said).unwrap_or(Self::FRESH_FOR);
+        Life {
+            // What may not serve for longer has to be had anew by then.
+            fresh_for: fresh_for.min(self.max_stale),
+            serves_for: self.max_stale,
+            expires: false,
+        }
+    }
+}
+
 impl Default for Terms {
     fn default() -> Self {
         Self {
@@ -55,6 +69,18 @@ pub const FRESH_AT_MOST: SignedDuration = SignedDuration::from_hours(1);
 pub const BACK_OFF_FIRST: SignedDuration = SignedDuration::from_secs(1);
 /// …up to this.
 pub const BACK_OFF_MOST: SignedDuration = SignedDuration::from_mins(1);
+
+/// How long what was fetched is good, counted from when it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// It is had anew somewhat before that is over.
+    pub fresh_for: SignedDuration,
+    /// It serves for that long while no newer one can be had.
+    pub serves_for: SignedDuration,
+    /// It is no good at all after that, as a token is and a key is not. Then a clock that was set back past the time
+    /// when it was had is not believed about it.
+    pub expires: bool,
+}
 
 /// A document, and when it is to be had anew.
 #[derive(Debug)]
@@ -79,10 +105,21 @@ pub struct Schedule {
 #[derive(Debug)]
 struct Good {
     fetched_at: Timestamp,
+    life: Life,
     /// A refresh is due from then on: some time before the document is stale, another one for each proxy.
     refresh_at: Timestamp,
     /// Why it is.
     cause: Cause,
+    /// Somebody for whom it was meant would not have it.
+    rejected: bool,
+}
+
+impl Good {
+    /// Whether it can be used, be it fresh or not.
+    fn serves(&self, now: Timestamp) -> bool {
+        let in_time = !self.life.expires || self.fetched_at <= now;
+        !self.rejected && in_time && age(self.fetched_at, now) < self.life.serves_for
+    }
 }
 
 /// Why a document is fetched.
@@ -94,6 +131,8 @@ pub enum Cause {
     Schedule,
     /// A token named a key that is not in it.
     UnknownKey,
+    /// It was refused where it was presented.
+    Rejected,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,16 +203,10 @@ impl<T> Document<T> {
 
     /// A good document arrived.
     ///
-    /// `fresh_for` is what its server says; `random` spreads the refreshes of many proxies.
-    pub fn succeeded(
-        &mut self,
-        value: T,
-        fetched_at: Timestamp,
-        fresh_for: Option<SignedDuration>,
-        random: u64,
-    ) {
+    /// `random` spreads the refreshes of many proxies.
+    pub fn succeeded(&mut self, value: T, fetched_at: Timestamp, life: Life, random: u64) {
         self.value = Some(value);
-        self.schedule.succeeded(fetched_at, fresh_for, random);
+        self.schedule.succeeded(fetched_at, life, random);
     }
 }
 
@@ -194,9 +227,7 @@ impl Schedule {
             self.attempt,
             self.attempt.pending(now, self.terms),
         ) {
-            (Some(good), ..) if age(good.fetched_at, now) < self.terms.max_stale => {
-                State::Usable(())
-            }
+            (Some(good), ..) if good.serves(now) => State::Usable(()),
             (_, Attempt::NotBefore(_), Some(start)) => State::Unavailable {
                 retry_after: start.duration_since(now),
             },
@@ -252,19 +283,17 @@ impl Schedule {
         self.attempt = Attempt::UnderWay { until };
     }
 
-    fn succeeded(&mut self, fetched_at: Timestamp, fresh_for: Option<SignedDuration>, random: u64) {
-        let said = fresh_for.map(|said| said.clamp(FRESH_AT_LEAST, FRESH_AT_MOST));
-        let fresh_for = self.terms.refresh.or(said).unwrap_or(Terms::FRESH_FOR);
-        // What may not serve for longer has to be had anew by then.
-        let fresh_for = fresh_for.min(self.terms.max_stale);
+    fn succeeded(&mut self, fetched_at: Timestamp, life: Life, random: u64) {
         // Between eight and nine tenths of the way.
-        let tenth = fresh_for.checked_div(10).unwrap_or_default();
+        let tenth = life.fresh_for.checked_div(10).unwrap_or_default();
         let early = tenth.saturating_mul(8).saturating_add(part(tenth, random));
         let refresh_at = later(fetched_at, early);
         self.good = Some(Good {
             fetched_at,
+            life,
             refresh_at,
             cause: Cause::Schedule,
+            rejected: false,
         });
         self.attempt = Attempt::NotBefore(Timestamp::MIN);
         self.failures = 0;
@@ -287,8 +316,20 @@ impl Schedule {
         self.attempt = Attempt::NotBefore(next);
     }
 
+    /// What was had then was refused where it was presented: it serves no more, and a newer one is asked for, unless
+    /// that was done within [`Terms::cooldown`] already. Of what has been replaced meanwhile, it says nothing new.
+    pub fn rejected(&mut self, fetched_at: Timestamp, now: Timestamp) {
+        let is_ours = |good: &Good| good.fetched_at == fetched_at && !good.rejected;
+        if self.good.as_ref().is_some_and(is_ours)
+            && self.hurry(Cause::Rejected, now) == Refresh::Coming
+            && let Some(good) = &mut self.good
+        {
+            good.rejected = true;
+        }
+    }
+
     /// Asks for a newer document ahead of time: at most once per [`Terms::cooldown`], whatever there is.
-    pub fn hurry(&mut self, now: Timestamp) -> Refresh {
+    pub fn hurry(&mut self, cause: Cause, now: Timestamp) -> Refresh {
         match (self.attempt, self.attempt.pending(now, self.terms)) {
             (Attempt::UnderWay { .. }, Some(_)) => return Refresh::Coming,
             (Attempt::NotBefore(_), Some(start)) => {
@@ -312,7 +353,7 @@ impl Schedule {
         self.hurried_at = Some(now);
         if let Some(good) = &mut self.good {
             good.refresh_at = now;
-            good.cause = Cause::UnknownKey;
+            good.cause = cause;
         }
         Refresh::Coming
     }

@@ -1,13 +1,15 @@
 //! The signing keys of one issuer: its JWK Set, at a known place or at one that its discovery document names.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 use thiserror::Error;
 
 use super::document::{BACK_OFF_MOST, Document, Schedule, State, Terms};
 use super::location::{Clusters, Location, LocationError};
-use crate::authorizer::jwt::{KeySet, NotAKeySet, SkippedKey};
+use super::source::{Part, Question, Received, Source, Unfit};
+use crate::authorizer::jwt::{KeySet, NotAKeySet};
 use crate::json;
+use crate::metrics::Metric;
 
 /// Where the keys of an issuer are found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -75,17 +77,8 @@ pub enum DocumentError {
 pub(super) struct IssuerKeys {
     source: KeySource,
     /// The discovery document, where there is one: what counts of it is where the keys are.
-    discovery: Option<(Location, Document<Location>)>,
-    keys: Option<(Location, Document<KeySet>)>,
-}
-
-/// Which of an issuer's documents is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// The discovery document.
-    Discovery,
-    /// The JWK Set.
-    Keys,
+    discovery: Option<(Question, Document<Location>)>,
+    keys: Option<(Question, Document<KeySet>)>,
 }
 
 impl IssuerKeys {
@@ -93,78 +86,18 @@ impl IssuerKeys {
         let keys = source
             .jwks_uri
             .clone()
-            .map(|location| (location, Document::new(source.terms)));
+            .map(|location| (Question::get(location), Document::new(source.terms)));
         // An issuer that is no location never gets into a policy without a `jwks_uri`.
         let discovery = match &keys {
             None => discovery_location(&source.issuer)
                 .ok()
-                .map(|location| (location, Document::new(source.terms))),
+                .map(|location| (Question::get(location), Document::new(source.terms))),
             Some(_) => None,
         };
         Self {
             source,
             discovery,
             keys,
-        }
-    }
-
-    pub fn issuer(&self) -> &str {
-        &self.source.issuer
-    }
-
-    pub fn location(&self, part: Part) -> Option<&Location> {
-        match part {
-            Part::Discovery => self.discovery.as_ref().map(|(location, _)| location),
-            Part::Keys => self.keys.as_ref().map(|(location, _)| location),
-        }
-    }
-
-    /// When a document is to be had.
-    pub fn schedule(&mut self, part: Part) -> Option<&mut Schedule> {
-        match part {
-            Part::Discovery => self
-                .discovery
-                .as_mut()
-                .map(|(_, document)| &mut document.schedule),
-            Part::Keys => self
-                .keys
-                .as_mut()
-                .map(|(_, document)| &mut document.schedule),
-        }
-    }
-
-    /// Takes a document in.
-    pub fn accept(
-        &mut self,
-        part: Part,
-        body: &[u8],
-        fetched_at: Timestamp,
-        fresh_for: Option<SignedDuration>,
-        random: u64,
-        clusters: &Clusters,
-    ) -> Result<Vec<SkippedKey>, DocumentError> {
-        match part {
-            Part::Discovery => {
-                let found = read_discovery(body, &self.source.issuer, clusters)?;
-                if self
-                    .keys
-                    .as_ref()
-                    .is_none_or(|(location, _)| *location != found)
-                {
-                    self.keys = Some((found.clone(), Document::new(self.source.terms)));
-                }
-                if let Some((_, document)) = &mut self.discovery {
-                    document.succeeded(found, fetched_at, fresh_for, random);
-                }
-                Ok(Vec::new())
-            }
-            Part::Keys => {
-                let (keys, skipped) = KeySet::parse(body)?;
-                if let Some((_, document)) = &mut self.keys {
-                    document.succeeded(keys, fetched_at, fresh_for, random);
-                }
-                Ok(skipped)
-            }
         }
     }
 
@@ -180,6 +113,98 @@ impl IssuerKeys {
                 retry_after: BACK_OFF_MOST,
             },
         }
+    }
+}
+
+impl Source for IssuerKeys {
+    fn name(&self) -> &str {
+        &self.source.issuer
+    }
+
+    fn parts(&self) -> &'static [Part] {
+        &[Part::Discovery, Part::Keys]
+    }
+
+    fn question(&self, part: Part) -> Option<&Question> {
+        match part {
+            Part::Discovery => self.discovery.as_ref().map(|(question, _)| question),
+            _ => self.keys.as_ref().map(|(question, _)| question),
+        }
+    }
+
+    fn schedule(&mut self, part: Part) -> Option<&mut Schedule> {
+        match part {
+            Part::Discovery => self
+                .discovery
+                .as_mut()
+                .map(|(_, document)| &mut document.schedule),
+            _ => self
+                .keys
+                .as_mut()
+                .map(|(_, document)| &mut document.schedule),
+        }
+    }
+
+    fn accept(
+        &mut self,
+        part: Part,
+        received: Received<'_>,
+        clusters: &Clusters,
+    ) -> Result<(), Unfit> {
+        match part {
+            Part::Discovery => Ok(self.accept_discovery(received, clusters)?),
+            _ => Ok(self.accept_keys(received)?),
+        }
+    }
+
+    fn measure(&mut self, now: Timestamp) -> Option<(Metric<'_>, u64)> {
+        let (_, keys) = self.keys.as_ref()?;
+        let age = now.duration_since(keys.schedule.fetched_at()?).as_secs();
+        let issuer = &self.source.issuer;
+        Some((
+            Metric::KeysAge { issuer },
+            u64::try_from(age).unwrap_or_default(),
+        ))
+    }
+}
+
+impl IssuerKeys {
+    fn accept_discovery(
+        &mut self,
+        received: Received<'_>,
+        clusters: &Clusters,
+    ) -> Result<(), DocumentError> {
+        let found = read_discovery(received.body, &self.source.issuer, clusters)?;
+        if self
+            .keys
+            .as_ref()
+            .is_none_or(|(question, _)| question.location != found)
+        {
+            let question = Question::get(found.clone());
+            self.keys = Some((question, Document::new(self.source.terms)));
+        }
+        if let Some((_, document)) = &mut self.discovery {
+            let life = self.source.terms.life(received.fresh_for);
+            document.succeeded(found, received.fetched_at, life, received.random);
+        }
+        Ok(())
+    }
+
+    fn accept_keys(&mut self, received: Received<'_>) -> Result<(), DocumentError> {
+        let (keys, skipped) = KeySet::parse(received.body)?;
+        if let Some((_, document)) = &mut self.keys {
+            let life = self.source.terms.life(received.fresh_for);
+            document.succeeded(keys, received.fetched_at, life, received.random);
+        }
+        for skipped in skipped {
+            log::info!(
+                "key {} of issuer {} is not used: {}",
+                skipped.position,
+                self.source.issuer,
+                skipped.why
+            );
+        }
+        Ok(())
     }
 }
 

@@ -8,9 +8,13 @@ use thiserror::Error;
 use url::Url;
 
 use crate::host::Callout;
+use crate::secret::Secret;
 
 /// Longer than any real address; a document that names its own successor could make it as long as it likes.
 const MAX_URL_BYTES: usize = 2048;
+
+/// What an issuer's documents are made of.
+const DOCUMENTS: &str = "application/json, application/jwk-set+json";
 
 /// An `http` or `https` URL without anything that has no place in one that a proxy fetches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -82,7 +86,7 @@ impl Location {
         self.0.scheme() == "https"
     }
 
-    /// The request that fetches it.
+    /// The request that gets it.
     pub fn callout(&self, clusters: &Clusters, timeout: SignedDuration) -> Callout {
         let query = self
             .0
@@ -94,8 +98,17 @@ impl Location {
             scheme: self.0.scheme().to_owned(),
             authority: self.authority().to_owned(),
             path: format!("{}{query}", self.0.path()),
+            method: "GET",
+            headers: vec![("accept", Secret::new(DOCUMENTS.to_owned()))],
+            body: None,
             timeout: timeout.unsigned_abs(),
         }
+    }
+
+    /// As one may call it before others: what stands in a query is nobody's business.
+    pub fn without_query(&self) -> String {
+        let (scheme, authority) = (self.0.scheme(), self.authority());
+        format!("{scheme}://{authority}{}", self.0.path())
     }
 }
 

@@ -6,10 +6,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use prost::Message;
-use sha2::{Digest, Sha256};
 
 use super::document::{BACK_OFF_MOST, later};
-use super::location::Location;
+use super::source::Question;
 use crate::host::{Host, Shared};
 
 /// Set apart from what other plugins share, and from other layouts of our own.
@@ -91,9 +90,10 @@ impl SharedDocument {
 }
 
 impl Shelf {
-    /// The entries of the document at that location. The key is a digest, so that no text of a document gets into it.
-    pub fn of(location: &Location) -> Self {
-        let digest = base16ct::lower::encode_string(&Sha256::digest(location.to_string()));
+    /// The entries of the document that answers that question. The key is a digest, so that no text of a document gets
+    /// into it, and no secret.
+    pub fn of(question: &Question) -> Self {
+        let digest = question.digest();
         Self {
             document: format!("{NAMESPACE}/document/{digest}"),
             lease: format!("{NAMESPACE}/lease/{digest}"),

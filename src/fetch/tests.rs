@@ -1,4 +1,5 @@
 mod sharing;
+mod tokens;
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ impl Worker {
             jwks_uri,
             terms: Terms::default(),
         };
-        let fetcher = Fetcher::new([source], Clusters::default(), &mut host);
+        let fetcher = Fetcher::new([source], &[], Clusters::default(), &mut host);
         Self { fetcher, host }
     }
 

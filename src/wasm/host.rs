@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use jiff::{SignedDuration, Timestamp};
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::Status;
+use proxy_wasm::types::{MapType, Status};
 
 use super::metrics::Metrics;
 use crate::authorizer::jwt::host_crypto::HostCryptoError;
@@ -27,18 +27,20 @@ impl Host for Envoy {
     }
 
     fn dispatch(&mut self, callout: &Callout) -> Result<CalloutId, CalloutFailed> {
-        let headers = vec![
-            (":method", "GET"),
+        let mut headers = vec![
+            (":method", callout.method),
             (":scheme", &callout.scheme),
             (":authority", &callout.authority),
             (":path", &callout.path),
-            ("accept", "application/json, application/jwk-set+json"),
             (
                 "user-agent",
                 concat!("tenantgate/", env!("CARGO_PKG_VERSION")),
             ),
         ];
-        hostcalls::dispatch_http_call(&callout.cluster, headers, None, Vec::new(), callout.timeout)
+        let more = callout.headers.iter();
+        headers.extend(more.map(|(name, value)| (*name, value.reveal())));
+        let body = callout.body.as_ref().map(|body| body.reveal().as_bytes());
+        hostcalls::dispatch_http_call(&callout.cluster, headers, body, Vec::new(), callout.timeout)
             .map(CalloutId)
             .map_err(|_| CalloutFailed)
     }
@@ -90,6 +92,12 @@ pub(super) fn memory_bytes() -> u64 {
 /// An attribute of the stream that is running.
 pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()
+}
+
+/// `:status` of the response that is passing. Only where there is one.
+pub(super) fn response_status() -> Option<u16> {
+    let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
+    std::str::from_utf8(&status.ok()??).ok()?.parse().ok()
 }
 
 /// The `verify_signature` foreign function: `BoringSSL`, fifteen times as fast as Rust in wasm.

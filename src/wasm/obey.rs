@@ -51,6 +51,11 @@ fn edit(edits: &Edits<'_>) {
     for (name, value) in &edits.set {
         let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
     }
+    if let Some(credential) = &edits.credential {
+        let value = credential.value().reveal().as_bytes();
+        let name = credential.name();
+        let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
+    }
 }
 
 /// For a gRPC request Envoy makes a trailers-only answer of this, with the status that gRPC has for the HTTP one.

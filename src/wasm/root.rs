@@ -46,6 +46,7 @@ impl Root {
                 continue;
             };
             let decision = worker.borrow_mut().reconsider(&policy, &waiting);
+            worker.borrow_mut().lent(stream, decision.loan);
             // Nothing is borrowed while it is obeyed: going on with a stream may run its callbacks.
             match obey::obey(&decision, &policy) {
                 // Last, because its headers are gone after it.

@@ -6,9 +6,9 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 
-use super::WAKE_SOON;
 use super::obey::{self, Outcome};
 use super::worker::SharedWorker;
+use super::{WAKE_SOON, host};
 use crate::request::RequestHead;
 
 /// A stream of a worker that has a policy.
@@ -40,6 +40,7 @@ impl HttpContext for Stream {
         let policy = Rc::clone(self.worker.borrow().policy());
         // Nothing is borrowed while it is obeyed: an answer from here may run the callbacks of a response.
         let decision = self.worker.borrow_mut().arrived(&policy, &head);
+        self.worker.borrow_mut().lent(self.id, decision.loan);
         let outcome = obey::obey(&decision, &policy);
         if outcome == Outcome::Waiting {
             self.worker.borrow_mut().wait(self.id, head);
@@ -68,6 +69,12 @@ impl HttpContext for Stream {
         // An upstream that echoes what it was told tells the client whom it is taken for.
         for name in self.worker.borrow().policy().identity_headers.names() {
             let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, name);
+        }
+        let has_loan = self.worker.borrow().has_loan(self.id);
+        if has_loan && host::response_status() == Some(401) {
+            self.worker.borrow_mut().loan_refused(self.id);
+            // Another one is fetched from the root, as above.
+            let _ = hostcalls::set_tick_period(WAKE_SOON);
         }
         Action::Continue
     }

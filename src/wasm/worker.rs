@@ -1,11 +1,11 @@
-//! What one plugin has on one worker: the policy in force, the keys, and the requests that wait for keys.
+//! What one plugin has on one worker: the policy in force, what was fetched for it, and the requests that wait for that.
 //!
 //! Shared by the root context and its streams. Nothing in here calls back into a stream: it says what is to be done
 //! with each, and the caller does it after letting go. What it says lends from the policy and the request's head, which
 //! the caller holds.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,14 +13,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::host::{self, Envoy};
 use crate::authorizer::cache::TokenCache;
 use crate::denial::Denial;
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, SourceId};
 use crate::gate::{Decision, Request, Step};
 use crate::host::{Answer, CalloutId};
 use crate::metrics::Metric;
 use crate::policy::Policy;
 use crate::request::RequestHead;
+use crate::upstream::Loan;
 
-/// How many requests of a worker may wait for keys at a time. Each holds its head and, in Envoy, up to a buffer of its
+/// How many requests of a worker may wait at a time. Each holds its head and, in Envoy, up to a buffer of its
 /// body.
 const MAX_WAITING: usize = 1024;
 /// How long a request may wait: two documents, one after the other.
@@ -36,6 +37,8 @@ pub(super) struct Worker {
     fetcher: Fetcher,
     cache: TokenCache,
     waiting: BTreeMap<u32, Waiting>,
+    /// The tokens that streams went on with, until they end.
+    loans: HashMap<u32, Loan>,
 }
 
 /// A worker, as contexts share it.
@@ -53,6 +56,7 @@ impl Worker {
         let mut envoy = Envoy::default();
         let fetcher = Fetcher::new(
             policy.key_sources.iter().cloned(),
+            &policy.token_sources,
             policy.clusters.clone(),
             &mut envoy,
         );
@@ -61,6 +65,7 @@ impl Worker {
             fetcher,
             cache: TokenCache::new(policy.token_cache_size),
             waiting: BTreeMap::new(),
+            loans: HashMap::new(),
             policy: Rc::new(policy),
         }
     }
@@ -89,6 +94,26 @@ impl Worker {
     /// The stream is no more.
     pub fn left(&mut self, stream: u32) {
         self.waiting.remove(&stream);
+        self.loans.remove(&stream);
+    }
+
+    /// Remembers what token a stream goes on with, if with any that was fetched.
+    pub fn lent(&mut self, stream: u32, loan: Option<Loan>) {
+        if let Some(loan) = loan {
+            self.loans.insert(stream, loan);
+        }
+    }
+
+    /// Whether the stream went on with a token, so that it matters what its provider says of it.
+    pub fn has_loan(&self, stream: u32) -> bool {
+        self.loans.contains_key(&stream)
+    }
+
+    /// The provider would not have the token that the stream went on with.
+    pub fn loan_refused(&mut self, stream: u32) {
+        if let Some(Loan { source, fetched_at }) = self.loans.remove(&stream) {
+            self.fetcher.rejected(source, fetched_at, host::now());
+        }
     }
 
     /// Does what is due. Only from the root context, to which callouts then belong.
@@ -163,9 +188,13 @@ impl Worker {
             source_address: || host::property(&["source", "address"]),
         };
         let mut decision = policy.decide(&request, &mut self.fetcher, &mut self.cache, now);
-        if matches!(decision.step, Step::Await(_)) && !may_wait {
-            decision.step = Step::Refuse(Denial::KeysUnavailable {
-                retry_after: BUSY_RETRY,
+        if let Step::Await(source) = decision.step
+            && !may_wait
+        {
+            let retry_after = BUSY_RETRY;
+            decision.step = Step::Refuse(match source {
+                SourceId::Keys(_) => Denial::KeysUnavailable { retry_after },
+                SourceId::Token(_) => Denial::UpstreamAuthUnavailable { retry_after },
             });
         }
         let reason = match &decision.step {

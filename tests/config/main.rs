@@ -20,6 +20,7 @@ use tenantgate::source::SourceAddress;
 
 mod any;
 mod mistakes;
+mod upstream;
 
 const DOCUMENTED: &str = include_str!("../configs/documented.yaml");
 const ALL_WRONG: &str = include_str!("../configs/all_wrong.yaml");

@@ -80,7 +80,7 @@ fn every_mistake_in_an_endpoint_has_its_place_and_its_message() {
         ("preflight", json!("deny"), "preflight", "must be `allow`"),
         ("forward_credential", json!("yes"), "forward_credential", "must be true or false, not a string"),
         ("allow_encoded_slash", json!(1), "allow_encoded_slash", "must be true or false, not a number"),
-        ("upstream_auth", json!({}), "upstream_auth", "unknown field; known here are `name`, `hosts`, `path`, `methods`, `allow_from`, `authorizer`, `preflight`, `forward_credential` and `allow_encoded_slash`"),
+        ("upstream", json!({}), "upstream", "unknown field; known here are `name`, `hosts`, `path`, `methods`, `allow_from`, `authorizer`, `preflight`, `upstream_auth`, `forward_credential` and `allow_encoded_slash`"),
         ("authoriser", json!({}), "authoriser", "unknown field; did you mean `authorizer`?"),
         ("authorizer", json!(null), "authorizer", "is required"),
         ("authorizer", json!("none"), "authorizer", "must be an object such as `{type: none}`, not a string"),

@@ -86,6 +86,10 @@ pub struct Setup {
     pub module: Option<PathBuf>,
     /// Another HTTP filter, on a listener of its own beside ours.
     pub beside: Option<Value>,
+    /// The virtual hosts, if not all requests go to [`MODEL`].
+    pub virtual_hosts: Option<Value>,
+    /// How much the wasm component logs: `info`, or `trace`.
+    pub wasm_log: &'static str,
 }
 
 impl Setup {
@@ -101,6 +105,8 @@ impl Setup {
             environment: Vec::new(),
             module: None,
             beside: None,
+            virtual_hosts: None,
+            wasm_log: "info",
         }
     }
 
@@ -166,6 +172,20 @@ impl Setup {
         self
     }
 
+    /// These virtual hosts instead of one that sends all to the model server.
+    #[must_use]
+    pub fn virtual_hosts(mut self, hosts: Value) -> Self {
+        self.virtual_hosts = Some(hosts);
+        self
+    }
+
+    /// The wasm component logs all that it can.
+    #[must_use]
+    pub fn tracing(mut self) -> Self {
+        self.wasm_log = "trace";
+        self
+    }
+
     /// The bootstrap. Ports are 0: Envoy takes free ones and tells them, so that no two tests race for one.
     pub fn bootstrap(&self, folder: &Path) -> Value {
         let clusters = self
@@ -227,11 +247,11 @@ impl Setup {
                 "name": "envoy.filters.http.router",
                 "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
             }],
-            "route_config": { "virtual_hosts": [{
+            "route_config": { "virtual_hosts": self.virtual_hosts.clone().unwrap_or_else(|| json!([{
                 "name": "all",
                 "domains": ["*"],
                 "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": MODEL, "timeout": "0s" } }],
-            }] },
+            }])) },
         })
     }
 

@@ -27,6 +27,7 @@ pub mod issuer;
 pub mod module;
 pub mod oidc_provider;
 pub mod process;
+pub mod provider;
 pub mod proxy;
 pub mod server;
 pub mod tokens;

@@ -12,7 +12,6 @@ use crate::config::field::Field;
 use crate::config::problem::Place;
 use crate::config::raw;
 use crate::identity::{Identifier, Identity};
-use crate::secret::Secret;
 
 /// What people leave in a file that they meant to fill in. Compared without case, dashes and underscores.
 const PLACEHOLDERS: [&str; 14] = [
@@ -146,30 +145,6 @@ impl Workshop<'_> {
             (_, _) => {
                 here.complain("has both `key` and `key_sha256`; keep one, best `key_sha256`");
                 None
-            }
-        }
-    }
-
-    /// A secret, and the place that says what it is.
-    fn secret<'p>(
-        &self,
-        raw: Field<raw::SecretText>,
-        here: &Place<'p>,
-    ) -> Option<(Place<'p>, Secret)> {
-        match here.read(raw)? {
-            raw::SecretText::Written(raw::Hidden(text)) => Some((here.clone(), text)),
-            raw::SecretText::Variable(variable) => {
-                let place = here.member("env");
-                let value = place.parse(here.read(variable)?.env, |name| {
-                    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && b != b'=') {
-                        return Err("must be the name of an environment variable".to_owned());
-                    }
-                    let value = self.environment.var(&name);
-                    value.ok_or_else(|| {
-                        format!("{name} is not set in the VM's environment (`vm_config.environment_variables`)")
-                    })
-                });
-                Some((place, Secret::new(value?)))
             }
         }
     }

@@ -47,7 +47,7 @@ impl Workshop<'_> {
     fn alternative(&mut self, raw: raw::Alternative, here: &Place<'_>, making: &mut Making) {
         match raw {
             raw::Alternative::ApiKey(raw) => {
-                let Some(raw::ApiKeyAuthorizer { kind, keys, from }) = here.read(*raw) else {
+                let Some(raw::ApiKeyAuthorizer { kind, keys, from }) = here.read(raw) else {
                     return;
                 };
                 here.member("type").read(kind);
@@ -56,7 +56,7 @@ impl Workshop<'_> {
                 making.guard.api_keys.push((places, keys));
             }
             raw::Alternative::Oidc(raw) => {
-                let Some(raw::OidcAuthorizer { kind, oidc, from }) = here.read(*raw) else {
+                let Some(raw::OidcAuthorizer { kind, oidc, from }) = here.read(raw) else {
                     return;
                 };
                 here.member("type").read(kind);

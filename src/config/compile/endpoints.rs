@@ -51,6 +51,13 @@ impl Workshop<'_> {
                 .member("allow_encoded_slash")
                 .read(raw.allow_encoded_slash);
 
+            let upstream_auth = self.upstream_auth(
+                raw.upstream_auth,
+                authorizer.as_ref(),
+                forward_credential,
+                &place.member("upstream_auth"),
+            );
+
             // Added although its authorizer may be broken, for conflicts to show. Such a policy never leaves this
             // room, and the guard in it lets nobody in.
             if let (Some(hosts), Some(path), Some(methods)) = (hosts, path, methods) {
@@ -63,6 +70,7 @@ impl Workshop<'_> {
                     preflight: matches!(preflight, Some(raw::Preflight::Allow)),
                     allow_encoded_slash: allow_encoded_slash.unwrap_or(false),
                     forward_credential,
+                    upstream_auth,
                 };
                 if let Err(other) = endpoints.add(endpoint, &hosts, &methods) {
                     place.complain(format_args!(

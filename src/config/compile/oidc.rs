@@ -121,8 +121,7 @@ fn required_claims(
     here: &Place<'_>,
 ) -> RequiredClaims {
     let mut required = RequiredClaims::default();
-    for (path, requirement) in here.read(raw).unwrap_or_default() {
-        let place = here.member(&path);
+    for (place, path, requirement) in here.members(raw).into_iter().flatten() {
         let requirement = place
             .read(requirement)
             .and_then(|raw| self::requirement(raw, &place));

@@ -23,30 +23,38 @@ pub(super) struct Written {
 
 impl Written {
     pub fn terms(self, here: &Place<'_>) -> Terms {
-        let within = |member: &str, field, least, most| {
-            here.member(member).parse(field, |text: DurationText| {
-                let duration = duration(&text)?;
-                if duration < least || duration > most {
-                    return Err(format!("must be from {least:#} to {most:#}"));
-                }
-                Ok(duration)
-            })
-        };
+        let within =
+            |member: &str, field, least, most| within(field, least, most, &here.member(member));
         Terms {
             refresh: within("refresh", self.refresh, SECOND, DAY),
             max_stale: within("max_stale", self.max_stale, MINUTE, WEEK)
                 .unwrap_or(Terms::MAX_STALE),
             cooldown: within("refresh_cooldown", self.refresh_cooldown, SECOND, HOUR)
                 .unwrap_or(Terms::COOLDOWN),
-            timeout: within(
-                "fetch_timeout",
-                self.fetch_timeout,
-                SignedDuration::from_millis(100),
-                SECOND.saturating_mul(30),
-            )
-            .unwrap_or(Terms::TIMEOUT),
+            timeout: fetch_timeout(self.fetch_timeout, here),
         }
     }
+}
+
+/// How long a fetch may take.
+pub(super) fn fetch_timeout(raw: Field<DurationText>, here: &Place<'_>) -> SignedDuration {
+    let (least, most) = (SignedDuration::from_millis(100), SECOND.saturating_mul(30));
+    within(raw, least, most, &here.member("fetch_timeout")).unwrap_or(Terms::TIMEOUT)
+}
+
+fn within(
+    raw: Field<DurationText>,
+    least: SignedDuration,
+    most: SignedDuration,
+    here: &Place<'_>,
+) -> Option<SignedDuration> {
+    here.parse(raw, |text| {
+        let duration = duration(&text)?;
+        if duration < least || duration > most {
+            return Err(format!("must be from {least:#} to {most:#}"));
+        }
+        Ok(duration)
+    })
 }
 
 /// A number with its unit, as `60s`, `1m` or `500ms`.

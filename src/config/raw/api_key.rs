@@ -76,7 +76,7 @@ impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::String(text) => Ok(Self::Written(Hidden(Secret::new(text)))),
-            object @ Value::Object(_) => Ok(Self::Variable(Field::read(object))),
+            object @ Value::Object(_) => Ok(Self::Variable(Field::written(object))),
             other => Err(D::Error::invalid_type(
                 unexpected(&other),
                 &"a string or `{env: NAME}`",

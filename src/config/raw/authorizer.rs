@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::{Map, Value};
 
 use super::{ApiKey, Oidc};
-use crate::config::field::{Field, unexpected};
+use crate::config::field::{Field, Reading, unexpected};
 
 /// What a caller has to show.
 #[derive(Debug)]
@@ -25,9 +25,9 @@ pub enum Authorizer {
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema), schemars(untagged))]
 pub enum Alternative {
     /// An API key.
-    ApiKey(Box<Field<ApiKeyAuthorizer>>),
+    ApiKey(Field<ApiKeyAuthorizer>),
     /// A token.
-    Oidc(Box<Field<OidcAuthorizer>>),
+    Oidc(Field<OidcAuthorizer>),
     /// Something else, and what is wrong about that.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(skip))]
     Unclear {
@@ -167,14 +167,12 @@ impl<'de> Deserialize<'de> for Authorizer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let members = object(deserializer, "an object such as `{type: none}`")?;
         Ok(match kind(&members) {
-            Ok(Kind::None) => Self::Open(Field::read(Value::Object(members))),
-            Ok(Kind::AnyOf) => Self::AnyOf(Field::read(Value::Object(members))),
-            Ok(Kind::ApiKey) => Self::One(Alternative::ApiKey(Box::new(Field::read(
-                Value::Object(members),
-            )))),
-            Ok(Kind::Oidc) => Self::One(Alternative::Oidc(Box::new(Field::read(Value::Object(
-                members,
-            ))))),
+            Ok(Kind::None) => Self::Open(Field::written(Value::Object(members))),
+            Ok(Kind::AnyOf) => Self::AnyOf(Field::written(Value::Object(members))),
+            Ok(Kind::ApiKey) => {
+                Self::One(Alternative::ApiKey(Field::written(Value::Object(members))))
+            }
+            Ok(Kind::Oidc) => Self::One(Alternative::Oidc(Field::written(Value::Object(members)))),
             Err(message) => Self::One(Alternative::Unclear {
                 member: "type",
                 message,
@@ -194,8 +192,8 @@ impl<'de> Deserialize<'de> for Alternative {
             message: message.to_owned(),
         };
         Ok(match kind(&members) {
-            Ok(Kind::ApiKey) => Self::ApiKey(Box::new(Field::read(Value::Object(members)))),
-            Ok(Kind::Oidc) => Self::Oidc(Box::new(Field::read(Value::Object(members)))),
+            Ok(Kind::ApiKey) => Self::ApiKey(Field::written(Value::Object(members))),
+            Ok(Kind::Oidc) => Self::Oidc(Field::written(Value::Object(members))),
             Ok(Kind::None) => unclear(
                 "type",
                 "`none` beside others would open the endpoint to all; use it alone or not",
@@ -223,12 +221,12 @@ fn object<'de, D: Deserializer<'de>>(
 fn kind(members: &Map<String, Value>) -> Result<Kind, String> {
     match members
         .get("type")
-        .map(|value| Field::<Kind>::read(value.clone()))
+        .map(|value| Field::<Kind>::written(value.clone()).read())
     {
         None if members.contains_key("any_of") => Ok(Kind::AnyOf),
-        Some(Field::Read { value, .. }) => Ok(value),
-        Some(Field::Bad(message)) => Err(message),
-        None | Some(Field::Absent) => {
+        Some(Reading::Good { value, .. }) => Ok(value),
+        Some(Reading::Bad(message)) => Err(message),
+        None | Some(Reading::Absent) => {
             Err("is required: `none`, `api_key` or `oidc`; or write `any_of`".to_owned())
         }
     }

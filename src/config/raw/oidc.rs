@@ -111,7 +111,7 @@ impl<'de> Deserialize<'de> for Audience {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::String(text) => Ok(Self::One(text)),
-            list @ Value::Array(_) => Ok(Self::Several(Field::read(list))),
+            list @ Value::Array(_) => Ok(Self::Several(Field::written(list))),
             other => Err(D::Error::invalid_type(
                 unexpected(&other),
                 &"a string or a list of strings",
@@ -123,8 +123,8 @@ impl<'de> Deserialize<'de> for Audience {
 impl<'de> Deserialize<'de> for Requirement {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
-            list @ Value::Array(_) => Ok(Self::All(Field::read(list))),
-            object @ Value::Object(_) => Ok(Self::AnyOf(Field::read(object))),
+            list @ Value::Array(_) => Ok(Self::All(Field::written(list))),
+            object @ Value::Object(_) => Ok(Self::AnyOf(Field::written(object))),
             other => {
                 const EXPECTED: &str =
                     "a string, a number, true, false, a list of these, or `{any_of: [...]}`";

@@ -8,7 +8,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn fetched(seconds: i64) -> Document<&'static str> {
     let mut document = Document::new(Terms::default());
-    document.succeeded("one", at(seconds), None, 0);
+    document.succeeded("one", at(seconds), Terms::default().life(None), 0);
     document
 }
 
@@ -34,7 +34,7 @@ fn a_document_is_refreshed_before_it_goes_stale_and_serves_meanwhile() {
     assert!(document.schedule.is_due(at(480)));
     document.schedule.under_way(at(485));
     assert_eq!(document.state(at(481)), State::Usable(&"one"));
-    document.succeeded("two", at(482), None, 0);
+    document.succeeded("two", at(482), Terms::default().life(None), 0);
     assert_eq!(document.state(at(482)), State::Usable(&"two"));
     assert!(!document.schedule.is_due(at(483)));
 }
@@ -48,7 +48,7 @@ fn what_a_server_says_of_freshness_is_heard_within_bounds() {
             (heard.unsigned_abs() * 100, heard * 9 / 10),
         ] {
             let mut document = Document::new(Terms::default());
-            document.succeeded((), START, said, random);
+            document.succeeded((), START, Terms::default().life(said), random);
             assert!(!document.schedule.is_due(at(due - 1)), "{said:?}");
             assert!(document.schedule.is_due(at(due)), "{said:?}");
         }
@@ -68,7 +68,8 @@ fn the_operators_word_on_freshness_comes_before_the_servers() {
             max_stale,
             ..Terms::default()
         });
-        document.succeeded((), START, said, 0);
+        let life = document.schedule.terms().life(said);
+        document.succeeded((), START, life, 0);
         assert!(!document.schedule.is_due(at(heard * 8 / 10 - 1)));
         assert!(document.schedule.is_due(at(heard * 8 / 10)));
     }
@@ -111,27 +112,39 @@ fn the_last_good_document_outlives_an_outage_but_not_for_ever() {
 #[test]
 fn a_refresh_ahead_of_time_is_granted_once_per_cooldown() {
     let mut document = fetched(0);
-    assert_eq!(document.schedule.hurry(at(30)), Refresh::Coming);
+    assert_eq!(
+        document.schedule.hurry(Cause::UnknownKey, at(30)),
+        Refresh::Coming
+    );
     assert!(document.schedule.is_due(at(30)));
     document.schedule.under_way(at(35));
     assert_eq!(
-        document.schedule.hurry(at(31)),
+        document.schedule.hurry(Cause::UnknownKey, at(31)),
         Refresh::Coming,
         "the one under way serves all who ask"
     );
-    document.succeeded("two", at(32), None, 0);
-    assert_eq!(document.schedule.hurry(at(59)), Refresh::TooSoon);
-    assert_eq!(document.schedule.hurry(at(60)), Refresh::Coming);
+    document.succeeded("two", at(32), Terms::default().life(None), 0);
+    assert_eq!(
+        document.schedule.hurry(Cause::UnknownKey, at(59)),
+        Refresh::TooSoon
+    );
+    assert_eq!(
+        document.schedule.hurry(Cause::UnknownKey, at(60)),
+        Refresh::Coming
+    );
 }
 
 #[test]
 fn a_failed_refresh_ahead_of_time_is_not_repeated_by_every_stranger() {
     let mut document = fetched(0);
-    assert_eq!(document.schedule.hurry(at(40)), Refresh::Coming);
+    assert_eq!(
+        document.schedule.hurry(Cause::UnknownKey, at(40)),
+        Refresh::Coming
+    );
     document.schedule.under_way(at(45));
     document.schedule.failed(at(41), 0);
     assert!(matches!(
-        document.schedule.hurry(at(41)),
+        document.schedule.hurry(Cause::UnknownKey, at(41)),
         Refresh::Unavailable { .. }
     ));
 }
@@ -139,11 +152,20 @@ fn a_failed_refresh_ahead_of_time_is_not_repeated_by_every_stranger() {
 #[test]
 fn a_refresh_that_was_granted_is_coming_for_all_who_ask_before_it_begins() {
     let mut document = fetched(0);
-    assert_eq!(document.schedule.hurry(at(30)), Refresh::Coming);
-    assert_eq!(document.schedule.hurry(at(30)), Refresh::Coming);
+    assert_eq!(
+        document.schedule.hurry(Cause::UnknownKey, at(30)),
+        Refresh::Coming
+    );
+    assert_eq!(
+        document.schedule.hurry(Cause::UnknownKey, at(30)),
+        Refresh::Coming
+    );
     document.schedule.under_way(at(36));
-    document.succeeded("two", at(31), None, 0);
-    assert_eq!(document.schedule.hurry(at(31)), Refresh::TooSoon);
+    document.succeeded("two", at(31), Terms::default().life(None), 0);
+    assert_eq!(
+        document.schedule.hurry(Cause::UnknownKey, at(31)),
+        Refresh::TooSoon
+    );
 }
 
 #[test]
@@ -165,11 +187,14 @@ fn a_clock_that_was_set_back_prolongs_nothing() {
         "forward again, nothing is due, and nobody wakes for it"
     );
     let mut document = fetched(0);
-    assert_eq!(document.schedule.hurry(at(30)), Refresh::Coming);
-    document.succeeded("two", at(31), None, 0);
+    assert_eq!(
+        document.schedule.hurry(Cause::UnknownKey, at(30)),
+        Refresh::Coming
+    );
+    document.succeeded("two", at(31), Terms::default().life(None), 0);
     document.schedule.hurried_elsewhere(Timestamp::MAX);
     assert_eq!(
-        document.schedule.hurry(at(61)),
+        document.schedule.hurry(Cause::UnknownKey, at(61)),
         Refresh::Coming,
         "a cooldown"
     );
@@ -180,4 +205,79 @@ fn a_clock_that_was_set_back_makes_a_document_due() {
     let document = fetched(7200);
     assert!(document.schedule.is_due(at(3600)));
     assert_eq!(document.state(at(3600)), State::Usable(&"one"));
+}
+
+/// A thing of ten seconds that is no good after nine.
+fn expiring(seconds: i64) -> Document<&'static str> {
+    let nine = SignedDuration::from_secs(9);
+    let life = Life {
+        fresh_for: nine,
+        serves_for: nine,
+        expires: true,
+    };
+    let mut document = Document::new(Terms::default());
+    document.succeeded("one", at(seconds), life, 0);
+    document
+}
+
+#[test]
+fn what_expires_is_had_anew_before_and_never_serves_after() {
+    let mut document = expiring(100);
+    assert!(!document.schedule.is_due(at(107)));
+    assert!(document.schedule.is_due(at(108)));
+    assert_eq!(document.state(at(108)), State::Usable(&"one"));
+    document.schedule.failed(at(108), u64::MAX);
+    assert!(
+        matches!(
+            document.state(at(109)),
+            State::Coming | State::Unavailable { .. }
+        ),
+        "an outage prolongs nothing"
+    );
+    assert_eq!(
+        expiring(100).state(at(99)),
+        State::Coming,
+        "nor does a clock that was set back"
+    );
+}
+
+#[test]
+fn what_was_rejected_serves_no_more_and_is_had_anew() {
+    let mut document = fetched(0);
+    document.schedule.rejected(at(0), at(10));
+    assert_eq!(document.state(at(10)), State::Coming);
+    assert!(document.schedule.is_due(at(10)));
+    assert_eq!(document.schedule.cause(), Cause::Rejected);
+    document.succeeded("two", at(11), Terms::default().life(None), 0);
+    assert_eq!(document.state(at(11)), State::Usable(&"two"));
+}
+
+#[test]
+fn a_late_rejection_of_what_was_replaced_does_not_touch_its_successor() {
+    let mut document = fetched(0);
+    document.succeeded("two", at(10), Terms::default().life(None), 0);
+    document.schedule.rejected(at(0), at(11));
+    assert_eq!(document.state(at(11)), State::Usable(&"two"));
+    assert!(!document.schedule.is_due(at(11)));
+}
+
+#[test]
+fn what_is_rejected_all_the_time_is_had_anew_once_per_cooldown() {
+    let mut document = fetched(0);
+    document.schedule.rejected(at(0), at(1));
+    document.succeeded("two", at(2), Terms::default().life(None), 0);
+    for second in 3..31 {
+        document.schedule.rejected(at(2), at(second));
+        assert_eq!(document.state(at(second)), State::Usable(&"two"));
+    }
+    document.schedule.rejected(at(2), at(31));
+    assert_eq!(document.state(at(31)), State::Coming);
+}
+
+#[test]
+fn what_is_rejected_while_no_newer_one_can_be_had_goes_on_serving() {
+    let mut document = fetched(0);
+    document.schedule.failed(at(480), 0);
+    document.schedule.rejected(at(0), at(480));
+    assert_eq!(document.state(at(480)), State::Usable(&"one"));
 }

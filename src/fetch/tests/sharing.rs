@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn shelf(location: &str) -> Shelf {
+    Shelf::of(&Question::get(Location::parse(location).unwrap()))
+}
+
 #[test]
 fn workers_of_one_process_fetch_once() {
     let mut first = Worker::with_jwks_uri();
@@ -74,7 +78,7 @@ fn an_answer_that_was_asked_for_earlier_does_not_replace_a_later_ones() {
     slow.tick();
     slow.host.advance(Duration::from_secs(1));
     // Somebody breaks the lease, so that both are at it.
-    let shelf = Shelf::of(&Location::parse("https://idp.test/keys").unwrap());
+    let shelf = shelf("https://idp.test/keys");
     let now = slow.host.now();
     shelf.publish_failure(now, &mut slow.host);
     fast.tick();
@@ -102,8 +106,7 @@ fn a_failure_is_everybodys_failure() {
 
 #[test]
 fn what_others_share_is_read_like_an_answer_from_outside() {
-    let location = Location::parse("https://idp.test/keys").unwrap();
-    let shelf = Shelf::of(&location);
+    let shelf = shelf("https://idp.test/keys");
     let start = document::later(Timestamp::UNIX_EPOCH, SignedDuration::from_secs(100));
     let future = document::later(start, SignedDuration::from_hours(1));
     let document = |at, body: &str| {
@@ -170,7 +173,7 @@ fn an_unknown_key_id_asks_for_one_refresh_for_all_workers() {
 #[test]
 fn a_stranger_cannot_have_the_lease_reach_further_than_ours_do() {
     let mut worker = Worker::with_jwks_uri();
-    let shelf = Shelf::of(&Location::parse("https://idp.test/keys").unwrap());
+    let shelf = shelf("https://idp.test/keys");
     let far = document::later(worker.host.now(), SignedDuration::from_hours(1));
     shelf.publish_failure(far, &mut worker.host);
     worker.tick();
