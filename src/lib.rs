@@ -37,6 +37,7 @@
 //! - A credential for the provider leaves with a request that was let in, and never on a second way through the gate.
 //! - Nothing grows by what an unauthenticated caller sends.
 
+pub mod account;
 pub mod authorizer;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cli;

@@ -4,7 +4,11 @@
 //! (`envoy/envoy.yaml` has those for these names). Every label comes from the configuration or from a fixed list: no
 //! request can make a new metric.
 
+mod tenants;
+
 use std::fmt;
+
+pub use tenants::TenantLabels;
 
 use crate::fetch::Part;
 use crate::fetch::document::Cause;
@@ -45,9 +49,51 @@ pub enum Metric<'a> {
         /// Whether the token was there.
         hit: bool,
     },
+    /// Tokens that went into models or came out of them, as far as they were reported.
+    Tokens {
+        /// The endpoint's name.
+        endpoint: &'a str,
+        /// Which way they went.
+        direction: Direction,
+    },
+    /// How long the first bytes of a stream took from the request's arrival, in milliseconds. A histogram.
+    TimeToFirstByte {
+        /// The endpoint's name.
+        endpoint: &'a str,
+    },
+    /// Requests of one tenant that went on.
+    TenantRequests {
+        /// The tenant, as a label: see [`TenantLabels`].
+        tenant: &'a str,
+    },
+    /// Tokens of one tenant.
+    TenantTokens {
+        /// The tenant, as a label: see [`TenantLabels`].
+        tenant: &'a str,
+        /// Which way they went.
+        direction: Direction,
+    },
     /// How large the memory of a VM has grown, in bytes: of the largest in the process, because they share the name. A
     /// gauge, and one that never falls, for the memory of a wasm VM never shrinks.
     VmMemory,
+}
+
+/// Which way tokens go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Into the model.
+    Input,
+    /// Out of it.
+    Output,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Input => "input",
+            Self::Output => "output",
+        })
+    }
 }
 
 /// The name, as Envoy gets it.
@@ -87,6 +133,20 @@ impl fmt::Display for Metric<'_> {
                     f,
                     "result.{}.token_cache_lookups_total",
                     if *hit { "hit" } else { "miss" }
+                )
+            }
+            Self::Tokens {
+                endpoint,
+                direction,
+            } => write!(f, "endpoint.{endpoint}.direction.{direction}.tokens_total"),
+            Self::TimeToFirstByte { endpoint } => {
+                write!(f, "endpoint.{endpoint}.time_to_first_byte_milliseconds")
+            }
+            Self::TenantRequests { tenant } => write!(f, "tenant.{tenant}.tenant_requests_total"),
+            Self::TenantTokens { tenant, direction } => {
+                write!(
+                    f,
+                    "tenant.{tenant}.direction.{direction}.tenant_tokens_total"
                 )
             }
             Self::VmMemory => f.write_str("vm_memory_bytes"),
@@ -159,6 +219,28 @@ mod tests {
             (
                 Metric::TokenCacheLookups { hit: true },
                 "tenantgate.result.hit.token_cache_lookups_total",
+            ),
+            (
+                Metric::Tokens {
+                    endpoint: "chat",
+                    direction: Direction::Input,
+                },
+                "tenantgate.endpoint.chat.direction.input.tokens_total",
+            ),
+            (
+                Metric::TimeToFirstByte { endpoint: "chat" },
+                "tenantgate.endpoint.chat.time_to_first_byte_milliseconds",
+            ),
+            (
+                Metric::TenantRequests { tenant: "acme" },
+                "tenantgate.tenant.acme.tenant_requests_total",
+            ),
+            (
+                Metric::TenantTokens {
+                    tenant: "acme",
+                    direction: Direction::Output,
+                },
+                "tenantgate.tenant.acme.direction.output.tenant_tokens_total",
             ),
             (Metric::VmMemory, "tenantgate.vm_memory_bytes"),
         ] {

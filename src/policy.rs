@@ -22,6 +22,8 @@ pub struct Policy {
     pub unmatched: Unmatched,
     /// How many verified tokens a worker remembers.
     pub token_cache_size: usize,
+    /// For how many tenants requests and tokens are counted each by itself.
+    pub metered_tenants: usize,
     /// The endpoints.
     pub endpoints: Endpoints,
     /// Where keys come from; a `KeySourceId` is a place in this list.

@@ -35,6 +35,9 @@ const TOKEN_CACHE_SIZE: u64 = 4096;
 /// A slip of the pen beyond this would take the proxy's memory.
 const MAX_TOKEN_CACHE_SIZE: u64 = 1_000_000;
 
+/// Each is a handful of time series on every proxy.
+const MAX_METERED_TENANTS: usize = 10_000;
+
 /// What the parts of a policy share while they are made.
 struct Workshop<'a> {
     environment: &'a dyn Environment,
@@ -101,6 +104,10 @@ fn policy(
                 Err(format!("must be at most {MAX_TOKEN_CACHE_SIZE}"))
             }
         });
+    let metrics = here.member("metrics");
+    let tenants = metrics
+        .read(raw.metrics)
+        .and_then(|raw| metrics.member("per_tenant").parse(raw.per_tenant, tenants));
     let mut workshop = Workshop {
         environment,
         identity_headers,
@@ -122,11 +129,19 @@ fn policy(
         },
         token_cache_size: usize::try_from(token_cache_size.unwrap_or(TOKEN_CACHE_SIZE))
             .unwrap_or_default(),
+        metered_tenants: tenants.unwrap_or(0),
         endpoints,
         key_sources: workshop.key_sources,
         token_sources: workshop.token_sources,
         clusters,
     }
+}
+
+fn tenants(count: u64) -> Result<usize, String> {
+    usize::try_from(count)
+        .ok()
+        .filter(|count| *count <= MAX_METERED_TENANTS)
+        .ok_or_else(|| format!("must be at most {MAX_METERED_TENANTS}"))
 }
 
 fn identity_headers(raw: Field<raw::IdentityHeaders>, here: &Place<'_>) -> IdentityHeaders {

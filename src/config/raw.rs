@@ -6,6 +6,7 @@ mod api_key;
 mod authorizer;
 mod oidc;
 mod upstream;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ pub use upstream::{
     BasicAuth, BearerAuth, ByTenant, ClientAuth, ClientCredentialsAuth, HeaderAuth, UpstreamAuth,
     UpstreamMethod,
 };
+pub use usage::{Metrics, UsageText};
 
 /// The plugin configuration of tenantgate: who may call which endpoint, and what the model server is told about them.
 #[derive(Debug, serde::Deserialize)]
@@ -49,6 +51,9 @@ pub struct Configuration {
     #[serde(default)]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(max = 1_000_000)))]
     pub token_cache_size: Field<u64>,
+    /// What is counted beside what always is.
+    #[serde(default)]
+    pub metrics: Field<Metrics>,
     /// The endpoints. The most specific host decides, then the most specific path, then the method.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub endpoints: Field<Vec<Field<Endpoint>>>,
@@ -140,6 +145,12 @@ pub struct Endpoint {
     /// there is an `upstream_auth`, neither is.
     #[serde(default)]
     pub forward_credential: Field<bool>,
+    /// Whether what a call uses is read from what streams by, its model and its tokens, and in which format: `auto` goes
+    /// by the path, `off` does not read anything, and the name of a format says it where no path does: `openai`,
+    /// `completions`, `rerank`, `responses`, `media`, `anthropic`, `gemini`, `interactions`, `vertex-predict`, `converse`,
+    /// `bedrock-invoke`, `ollama`, `cohere`, `kserve-v1`, `kserve-v2`, `tgi`, `tei`, `llama.cpp`. Default: `auto`.
+    #[serde(default)]
+    pub usage: Field<UsageText>,
     /// Lets `%2F` stand inside a capture. Default: false.
     #[serde(default)]
     pub allow_encoded_slash: Field<bool>,

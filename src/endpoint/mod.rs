@@ -18,6 +18,7 @@ use crate::lookalike::looks_like;
 use crate::request::RequestHead;
 use crate::source::AllowList;
 use crate::upstream::UpstreamAuth;
+use crate::usage::Metering;
 
 /// A checked endpoint.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct Endpoint {
     pub allow_encoded_slash: bool,
     /// Whether the client's credential goes on; `None` takes the default of the credential's kind.
     pub forward_credential: Option<bool>,
+    /// Whether what its calls use is read, and as what.
+    pub usage: Metering,
     /// The credential that the provider sees.
     pub upstream_auth: Option<UpstreamAuth>,
 }
@@ -87,6 +90,11 @@ impl Endpoints {
         endpoint.place = self.list.len();
         self.list.push(endpoint);
         Ok(())
+    }
+
+    /// The endpoint in that place.
+    pub fn get(&self, place: EndpointIndex) -> Option<&Endpoint> {
+        self.list.get(place)
     }
 
     /// All endpoints, as they were added.

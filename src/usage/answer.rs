@@ -82,6 +82,12 @@ impl Answer {
         answer
     }
 
+    pub(super) fn is_stream(&self) -> bool {
+        self.body
+            .as_ref()
+            .is_some_and(|body| !matches!(body.framing, Framing::Whole))
+    }
+
     pub(super) fn interest(&self) -> Interest {
         if self.body.is_some() {
             Interest::Body

@@ -97,6 +97,29 @@ impl Source {
     }
 }
 
+/// Whether calls are metered, and as what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Metering {
+    /// They are not.
+    Off,
+    /// As what their path says.
+    #[default]
+    ByPath,
+    /// As this, whatever their path.
+    As(Format),
+}
+
+impl Metering {
+    /// A meter for a request of that method and path, if it is worth one.
+    pub fn meter(self, method: &str, path: &str) -> Option<Meter> {
+        match self {
+            Self::Off => None,
+            Self::ByPath => Meter::new(method, path, None),
+            Self::As(format) => Meter::new(method, path, Some(format)),
+        }
+    }
+}
+
 /// Watches one exchange.
 pub struct Meter {
     target: Target,
@@ -153,6 +176,11 @@ impl Meter {
         self.answer
             .insert(Answer::of(self.target.format.wire(), status, header))
             .interest()
+    }
+
+    /// Whether the response comes bit by bit, as it is generated.
+    pub fn is_stream(&self) -> bool {
+        self.answer.as_ref().is_some_and(Answer::is_stream)
     }
 
     /// More of the response's body.

@@ -14,10 +14,16 @@ pub(super) enum Field {
     Decision,
     Reason,
     ConfigId,
+    Model,
+    ServedModel,
+    InputTokens,
+    OutputTokens,
+    UsageSource,
+    Log,
 }
 
 impl Field {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 13] = [
         Self::TenantId,
         Self::UserId,
         Self::ClientId,
@@ -25,6 +31,12 @@ impl Field {
         Self::Decision,
         Self::Reason,
         Self::ConfigId,
+        Self::Model,
+        Self::ServedModel,
+        Self::InputTokens,
+        Self::OutputTokens,
+        Self::UsageSource,
+        Self::Log,
     ];
 
     /// The name, without the `wasm.` that Envoy puts in front.
@@ -37,6 +49,12 @@ impl Field {
             Self::Decision => "tenantgate.decision",
             Self::Reason => "tenantgate.reason",
             Self::ConfigId => "tenantgate.config_id",
+            Self::Model => "tenantgate.model",
+            Self::ServedModel => "tenantgate.served_model",
+            Self::InputTokens => "tenantgate.input_tokens",
+            Self::OutputTokens => "tenantgate.output_tokens",
+            Self::UsageSource => "tenantgate.usage_source",
+            Self::Log => "tenantgate.log",
         }
     }
 }

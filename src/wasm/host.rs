@@ -64,9 +64,14 @@ impl Host for Envoy {
     }
 
     fn random(&mut self) -> u64 {
-        use std::hash::{BuildHasher, RandomState};
-        RandomState::new().hash_one(0_u8)
+        random()
     }
+}
+
+/// Nothing to keep a secret with.
+pub(super) fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0_u8)
 }
 
 /// The wall clock. The epoch where the proxy has none, which the gate takes for "not set".
@@ -94,10 +99,15 @@ pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()
 }
 
-/// `:status` of the response that is passing. Only where there is one.
+/// A header field of the response whose head is passing.
+pub(super) fn response_header(name: &str) -> Option<Vec<u8>> {
+    hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok()?
+}
+
+/// `:status` of the response whose head is passing.
 pub(super) fn response_status() -> Option<u16> {
-    let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
-    std::str::from_utf8(&status.ok()??).ok()?.parse().ok()
+    let status = response_header(":status")?;
+    std::str::from_utf8(&status).ok()?.parse().ok()
 }
 
 /// The `verify_signature` foreign function: `BoringSSL`, fifteen times as fast as Rust in wasm.

@@ -56,6 +56,13 @@ impl Metrics {
         }
     }
 
+    /// Adds one to what was observed of something.
+    pub fn observe(&mut self, metric: Metric<'_>, value: u64) {
+        if let Some(id) = self.id(MetricType::Histogram, metric) {
+            let _ = hostcalls::record_metric(id, value);
+        }
+    }
+
     /// Says how much of something there has been at most.
     pub fn raise(&mut self, metric: Metric<'_>, value: u64) {
         if let Some(id) = self.id(MetricType::Gauge, metric)

@@ -46,7 +46,9 @@ impl Root {
                 continue;
             };
             let decision = worker.borrow_mut().reconsider(&policy, &waiting);
-            worker.borrow_mut().lent(stream, decision.loan);
+            let mut account = waiting.account.borrow_mut();
+            account.decided(&decision, &waiting.head);
+            drop(account);
             // Nothing is borrowed while it is obeyed: going on with a stream may run its callbacks.
             match obey::obey(&decision, &policy) {
                 // Last, because its headers are gone after it.

@@ -1,25 +1,45 @@
 //! One request and its response.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
+use jiff::Timestamp;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action, MapType};
+use proxy_wasm::types::{Action, BufferType, MapType};
 
+use super::filter_state::{self, Field};
 use super::obey::{self, Outcome};
-use super::worker::SharedWorker;
+use super::worker::{SharedAccount, SharedWorker};
 use super::{WAKE_SOON, host};
+use crate::account::{Account, Otherwise};
 use crate::request::RequestHead;
 
 /// A stream of a worker that has a policy.
+///
+/// Nothing is borrowed while Envoy is told to go on or to answer: that may run other callbacks.
 pub(super) struct Stream {
     id: u32,
     worker: SharedWorker,
+    account: SharedAccount,
 }
 
 impl Stream {
     pub fn new(id: u32, worker: SharedWorker) -> Self {
-        Self { id, worker }
+        Self {
+            id,
+            worker,
+            account: Rc::new(RefCell::new(Account::default())),
+        }
+    }
+
+    /// The provider would not have the token that was lent, so another one is fetched: from the root, which is woken.
+    fn loan_refused(&self) {
+        let loan = self.account.borrow().loan();
+        if let Some(loan) = loan {
+            self.worker.borrow_mut().loan_refused(loan);
+            let _ = hostcalls::set_tick_period(WAKE_SOON);
+        }
     }
 }
 
@@ -37,18 +57,30 @@ impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         let fields = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
         let head = RequestHead::new(fields);
+        let now = host::now();
+        self.account.borrow_mut().arrived(&head, now);
         let policy = Rc::clone(self.worker.borrow().policy());
-        // Nothing is borrowed while it is obeyed: an answer from here may run the callbacks of a response.
-        let decision = self.worker.borrow_mut().arrived(&policy, &head);
-        self.worker.borrow_mut().lent(self.id, decision.loan);
+        let decision = self.worker.borrow_mut().arrived(&policy, &head, now);
+        self.account.borrow_mut().decided(&decision, &head);
         let outcome = obey::obey(&decision, &policy);
         if outcome == Outcome::Waiting {
-            self.worker.borrow_mut().wait(self.id, head);
+            let account = Rc::clone(&self.account);
+            self.worker.borrow_mut().wait(self.id, head, account, now);
             // A callout belongs to the context that makes it, and one of a stream dies with its client. So the root is
             // woken, and it calls.
             let _ = hostcalls::set_tick_period(WAKE_SOON);
         }
         outcome.into()
+    }
+
+    fn on_http_request_body(&mut self, size: usize, _: bool) -> Action {
+        let mut account = self.account.borrow_mut();
+        if account.wants_request_body()
+            && let Some(bytes) = body(BufferType::HttpRequestBody, size)
+        {
+            account.request_body(&bytes);
+        }
+        Action::Continue
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
@@ -65,17 +97,96 @@ impl HttpContext for Stream {
         Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         // An upstream that echoes what it was told tells the client whom it is taken for.
         for name in self.worker.borrow().policy().identity_headers.names() {
             let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, name);
         }
-        let has_loan = self.worker.borrow().has_loan(self.id);
-        if has_loan && host::response_status() == Some(401) {
-            self.worker.borrow_mut().loan_refused(self.id);
-            // Another one is fetched from the root, as above.
-            let _ = hostcalls::set_tick_period(WAKE_SOON);
+        let status = host::response_status();
+        let mut account = self.account.borrow_mut();
+        account.response_head(status, &host::response_header);
+        if end_of_stream {
+            account.completed();
+        }
+        drop(account);
+        if status == Some(401) {
+            self.loan_refused();
         }
         Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let mut account = self.account.borrow_mut();
+        if account.wants_response_body()
+            && let Some(bytes) = body(BufferType::HttpResponseBody, size)
+            && let Some(first_byte) = account.response_body(&bytes, host::now)
+        {
+            self.worker.borrow_mut().began(first_byte);
+        }
+        if end_of_stream {
+            account.completed();
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        self.account.borrow_mut().completed();
+        Action::Continue
+    }
+
+    /// The end, however it came. The access loggers of Envoy run after it.
+    fn on_log(&mut self) {
+        let policy = Rc::clone(self.worker.borrow().policy());
+        let account = self.account.borrow();
+        let closing = account.close(&policy, &Proxy);
+        filter_state::set(Field::Log, &closing.line());
+        let usage = &closing.usage;
+        let tokens = [
+            (Field::InputTokens, usage.input_tokens),
+            (Field::OutputTokens, usage.output_tokens),
+        ];
+        for (field, count) in tokens {
+            if let Some(count) = count {
+                filter_state::set(field, &count.to_string());
+            }
+        }
+        if let Some(model) = &usage.model {
+            filter_state::set(Field::Model, model.as_str());
+        }
+        if let Some(model) = &usage.served_model {
+            filter_state::set(Field::ServedModel, model.as_str());
+        }
+        if let Some(source) = usage.source {
+            filter_state::set(Field::UsageSource, source.as_str());
+        }
+        self.worker.borrow_mut().closed(&closing);
+    }
+}
+
+/// What has come of a body; nothing where nothing has.
+fn body(buffer: BufferType, size: usize) -> Option<Vec<u8>> {
+    if size == 0 {
+        return None;
+    }
+    hostcalls::get_buffer(buffer, 0, size).ok().flatten()
+}
+
+/// What Envoy knows of a stream that ended before it was seen.
+struct Proxy;
+
+impl Otherwise for Proxy {
+    fn now(&self) -> Timestamp {
+        host::now()
+    }
+
+    fn request_id(&self) -> String {
+        format!("{:016x}{:016x}", host::random(), host::random())
+    }
+
+    /// Eight bytes, little-endian; 0 where nothing was sent.
+    fn status(&self) -> Option<u16> {
+        let code = host::property(&["response", "code"])?;
+        let code = u64::from_le_bytes(code.try_into().ok()?);
+        u16::try_from(code).ok().filter(|code| *code != 0)
     }
 }

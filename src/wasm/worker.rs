@@ -5,18 +5,19 @@
 //! the caller holds.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::host::{self, Envoy};
+use crate::account::{Account, Closing, FirstByte};
 use crate::authorizer::cache::TokenCache;
 use crate::denial::Denial;
 use crate::fetch::{Fetcher, SourceId};
 use crate::gate::{Decision, Request, Step};
 use crate::host::{Answer, CalloutId};
-use crate::metrics::Metric;
+use crate::metrics::{Direction, Metric, TenantLabels};
 use crate::policy::Policy;
 use crate::request::RequestHead;
 use crate::upstream::Loan;
@@ -30,24 +31,25 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 const BUSY_RETRY: SignedDuration = SignedDuration::from_secs(1);
 
 /// See the module.
-#[derive(Debug)]
 pub(super) struct Worker {
     envoy: Envoy,
     policy: Rc<Policy>,
     fetcher: Fetcher,
     cache: TokenCache,
     waiting: BTreeMap<u32, Waiting>,
-    /// The tokens that streams went on with, until they end.
-    loans: HashMap<u32, Loan>,
+    tenants: TenantLabels,
 }
 
 /// A worker, as contexts share it.
 pub(super) type SharedWorker = Rc<RefCell<Worker>>;
 
-/// A request that waits for keys.
-#[derive(Debug)]
+/// What is known of a request, as its stream and whoever decides about it share it.
+pub(super) type SharedAccount = Rc<RefCell<Account>>;
+
+/// A request that waits for something to be fetched.
 pub(super) struct Waiting {
-    head: RequestHead,
+    pub head: RequestHead,
+    pub account: SharedAccount,
     deadline: Timestamp,
 }
 
@@ -65,7 +67,7 @@ impl Worker {
             fetcher,
             cache: TokenCache::new(policy.token_cache_size),
             waiting: BTreeMap::new(),
-            loans: HashMap::new(),
+            tenants: TenantLabels::new(policy.metered_tenants),
             policy: Rc::new(policy),
         }
     }
@@ -75,15 +77,25 @@ impl Worker {
     }
 
     /// Decides about a new request. One that has to wait is to be handed to [`wait`](Self::wait).
-    pub fn arrived<'a>(&mut self, policy: &'a Policy, head: &'a RequestHead) -> Decision<'a> {
+    pub fn arrived<'a>(
+        &mut self,
+        policy: &'a Policy,
+        head: &'a RequestHead,
+        now: Timestamp,
+    ) -> Decision<'a> {
         let may_wait = self.waiting.len() < MAX_WAITING;
-        self.decide(policy, head, host::now(), may_wait)
+        self.decide(policy, head, now, may_wait)
     }
 
-    /// Remembers a stream that has to wait.
-    pub fn wait(&mut self, stream: u32, head: RequestHead) {
-        let deadline = latest(host::now());
-        self.wait_on(stream, Waiting { head, deadline });
+    /// Remembers a stream that has to wait, from now on.
+    pub fn wait(&mut self, stream: u32, head: RequestHead, account: SharedAccount, now: Timestamp) {
+        let deadline = latest(now);
+        let waiting = Waiting {
+            head,
+            account,
+            deadline,
+        };
+        self.wait_on(stream, waiting);
     }
 
     /// Remembers a stream that has to wait on.
@@ -94,25 +106,58 @@ impl Worker {
     /// The stream is no more.
     pub fn left(&mut self, stream: u32) {
         self.waiting.remove(&stream);
-        self.loans.remove(&stream);
     }
 
-    /// Remembers what token a stream goes on with, if with any that was fetched.
-    pub fn lent(&mut self, stream: u32, loan: Option<Loan>) {
-        if let Some(loan) = loan {
-            self.loans.insert(stream, loan);
+    /// The provider would not have the token that a stream went on with.
+    pub fn loan_refused(&mut self, Loan { source, fetched_at }: Loan) {
+        self.fetcher.rejected(source, fetched_at, host::now());
+    }
+
+    /// A stream has begun to come.
+    pub fn began(&mut self, first_byte: FirstByte) {
+        let endpoint = first_byte
+            .endpoint
+            .and_then(|place| self.policy.endpoints.get(place));
+        if let Some(endpoint) = endpoint {
+            let endpoint = endpoint.name.as_str();
+            self.envoy.metrics.observe(
+                Metric::TimeToFirstByte { endpoint },
+                first_byte.milliseconds,
+            );
         }
     }
 
-    /// Whether the stream went on with a token, so that it matters what its provider says of it.
-    pub fn has_loan(&self, stream: u32) -> bool {
-        self.loans.contains_key(&stream)
-    }
-
-    /// The provider would not have the token that the stream went on with.
-    pub fn loan_refused(&mut self, stream: u32) {
-        if let Some(Loan { source, fetched_at }) = self.loans.remove(&stream) {
-            self.fetcher.rejected(source, fetched_at, host::now());
+    /// Counts what a request used that is over.
+    pub fn closed(&mut self, closing: &Closing<'_>) {
+        let usage = &closing.usage;
+        let tokens = [
+            (Direction::Input, usage.input_tokens),
+            (Direction::Output, usage.output_tokens),
+        ];
+        let metrics = &mut self.envoy.metrics;
+        if let Some(endpoint) = closing.endpoint {
+            let endpoint = endpoint.name.as_str();
+            for (direction, count) in tokens {
+                let metric = Metric::Tokens {
+                    endpoint,
+                    direction,
+                };
+                metrics.count(metric, count.unwrap_or(0));
+            }
+        }
+        let Some(identity) = closing.identity() else {
+            return;
+        };
+        let Some(tenant) = self.tenants.label(&identity.tenant, &mut self.envoy) else {
+            return;
+        };
+        let metrics = &mut self.envoy.metrics;
+        metrics.count(Metric::TenantRequests { tenant }, 1);
+        for (direction, count) in tokens {
+            metrics.count(
+                Metric::TenantTokens { tenant, direction },
+                count.unwrap_or(0),
+            );
         }
     }
 

@@ -11,6 +11,7 @@ use crate::config::problem::Place;
 use crate::config::raw;
 use crate::endpoint::{Endpoint, EndpointIndex, Endpoints, HostPattern, Methods, PathPattern};
 use crate::source::AllowList;
+use crate::usage::{Format, Metering};
 
 const MAX_NAME_BYTES: usize = 128;
 
@@ -50,7 +51,7 @@ impl Workshop<'_> {
             let allow_encoded_slash = place
                 .member("allow_encoded_slash")
                 .read(raw.allow_encoded_slash);
-
+            let usage = place.member("usage").parse(raw.usage, metering);
             let upstream_auth = self.upstream_auth(
                 raw.upstream_auth,
                 authorizer.as_ref(),
@@ -70,6 +71,7 @@ impl Workshop<'_> {
                     preflight: matches!(preflight, Some(raw::Preflight::Allow)),
                     allow_encoded_slash: allow_encoded_slash.unwrap_or(false),
                     forward_credential,
+                    usage: usage.unwrap_or_default(),
                     upstream_auth,
                 };
                 if let Err(other) = endpoints.add(endpoint, &hosts, &methods) {
@@ -80,6 +82,21 @@ impl Workshop<'_> {
             }
         }
         endpoints
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a field hands over what it holds"
+)]
+fn metering(text: raw::UsageText) -> Result<Metering, String> {
+    match text.0.as_str() {
+        "auto" => Ok(Metering::ByPath),
+        "off" => Ok(Metering::Off),
+        name => Format::named(name).map(Metering::As).ok_or_else(|| {
+            let names = Format::ALL.map(Format::as_str).join("`, `");
+            format!("must be `auto`, `off`, or one of the formats `{names}`")
+        }),
     }
 }
 
