@@ -146,6 +146,7 @@ fn add(endpoints: &mut Endpoints, index: usize, written: &Written) -> Result<(),
         preflight: false,
         allow_encoded_slash: written.allow_encoded_slash,
         forward_credential: None,
+        usage: tenantgate::usage::Metering::default(),
         upstream_auth: None,
     };
     let methods = Methods::new(
