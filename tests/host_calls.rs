@@ -50,8 +50,8 @@ fn an_api_key_costs_one_look_at_the_head_and_the_edits() {
     let keys = json!([{ "client_id": "acme-app", "key": "sk-acme", "tenant_id": "acme" }]);
     let mut proxy = gate(&json!({ "type": "api_key", "keys": keys }));
     let spent = calls(&mut proxy, get(PATH).header("x-api-key", "sk-acme"));
-    // Five for the access log; the key off the request, the tenant off the response.
-    assert_eq!(spent, [1, 0, 1, 0, 5, 1, 2, 1]);
+    // Six for the access log, and the status that it tells; the key off the request, the tenant off the response.
+    assert_eq!(spent, [1, 1, 1, 0, 6, 1, 2, 1]);
 }
 
 #[test]
@@ -65,8 +65,8 @@ fn a_token_costs_one_question_to_the_hosts_crypto_and_none_when_it_comes_again()
         let now = Timestamp::try_from(proxy.now()).expect("a time that can be told");
         let token = Token::good().key(key).sign(now);
         let new = calls(&mut proxy, get(PATH).bearer(&token));
-        assert_eq!(new, [1, 0, 1, 1, 5, 1, 1, 1], "{key:?}");
+        assert_eq!(new, [1, 1, 1, 1, 6, 1, 1, 1], "{key:?}");
         let again = calls(&mut proxy, get(PATH).bearer(&token));
-        assert_eq!(again, [1, 0, 1, 0, 5, 1, 1, 1], "{key:?}");
+        assert_eq!(again, [1, 1, 1, 0, 6, 1, 1, 1], "{key:?}");
     }
 }
