@@ -318,7 +318,8 @@ fn dis_06_keys_that_move_are_followed_on_schedule_and_the_old_place_is_forgotten
         .iter()
         .filter(|hit| hit.path() == KEYS)
         .count();
-    // It flaps: each look costs one document and one set.
+    // It flaps: each look costs one document and one set. Ten minutes hold one look or two, since one comes after eight to
+    // nine minutes, and the set of the old place may have been due just before the first.
     for n in 0..6 {
         let place = if n % 2 == 0 {
             "https://idp.test/keys"
@@ -330,7 +331,7 @@ fn dis_06_keys_that_move_are_followed_on_schedule_and_the_old_place_is_forgotten
         gate.seconds_pass(601);
         let key = if n % 2 == 0 { Key::R1 } else { Key::R2 };
         let calls = gate.callouts() - before;
-        assert!((2..=4).contains(&calls), "{calls} calls");
+        assert!((2..=5).contains(&calls), "{calls} calls");
         let request = gate.chat(&Token::good().key(key));
         gate.send(request).admitted();
     }
