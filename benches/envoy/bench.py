@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 
+import bodies
 import chart
 import variants
 
@@ -46,6 +47,7 @@ BARS = [
 ALSO = [
     ("API key, of Envoy's api_key_auth", "ours_key", "api_key_auth"),
     ("API key, of Lua", "ours_key", "lua"),
+    ("API key and upstream_auth, of API key", "ours_key_lent", "ours_key"),
     ("an empty filter, of none", "empty", "none"),
     ("new PS256, of new RS256", "ours_ps256", "ours_rs256"),
     ("new EdDSA, of new RS256", "ours_eddsa", "ours_rs256"),
@@ -69,8 +71,9 @@ def main():
         for envoy in running:
             envoy.check()
         rounds = [measure(running, number, arguments) for number in range(arguments.rounds)]
+    bodies_read = None if arguments.only else bodies.measure(str(arguments.module), arguments.rounds)
     vm_bytes = None if arguments.only else measure_memory(variants.mixed(tokens, str(arguments.module)), key_set)
-    report(chosen, rounds, arguments, busy, vm_bytes)
+    report(chosen, rounds, arguments, busy, vm_bytes, bodies_read)
 
 
 def measure_memory(variant, key_set):
@@ -151,12 +154,12 @@ class Envoy:
 
 
 @contextlib.contextmanager
-def running_envoy(variant, folder, issuer):
+def running_envoy(variant, folder, issuer, upstream=None):
     home = folder / variant.name
     home.mkdir()
     requests = home / "requests"
     requests.write_text("".join("\t".join(request) + "\n" for request in variant.requests))
-    (home / "envoy.json").write_text(json.dumps(bootstrap(variant, issuer)))
+    (home / "envoy.json").write_text(json.dumps(bootstrap(variant, issuer, upstream)))
     command = ["taskset", "-c", "0", str(ENVOY), "-c", str(home / "envoy.json"), "--concurrency", "1"]
     command += ["--disable-hot-restart", "--log-level", "warning", "--admin-address-path", str(home / "admin")]
     with open(home / "log", "w") as log:
@@ -182,7 +185,10 @@ def wait_for_ports(process, home, variant):
     raise SystemExit(f"bench: Envoy with {variant.name} does not come up:\n{(home / 'log').read_text()[-3000:]}")
 
 
-def bootstrap(variant, issuer):
+def bootstrap(variant, issuer, upstream=None):
+    # Unless there is an upstream, Envoy answers by itself, so that the filter is most of the work.
+    by_itself = {"direct_response": {"status": 200, "body": {"inline_string": "ok"}}}
+    route = {"match": {"prefix": "/"}} | ({"route": {"cluster": "upstream"}} if upstream else by_itself)
     router = {
         "name": "router",
         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
@@ -196,22 +202,16 @@ def bootstrap(variant, issuer):
         "common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"},
         "use_remote_address": True,
         "http_filters": [variant.filter, router] if variant.filter else [router],
-        # Envoy answers by itself, so that the filter is most of the work.
         "route_config": {
             "virtual_hosts": [{
                 "name": "all",
                 "domains": ["*"],
-                "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "ok"}}}],
+                "routes": [route],
             }]
         },
     }
-    clusters = [{
-        "name": "issuer",
-        "type": "STATIC",
-        "load_assignment": {"cluster_name": "issuer", "endpoints": [{"lb_endpoints": [{
-            "endpoint": {"address": address(issuer)},
-        }]}]},
-    }]
+    clusters = [("issuer", issuer)] if variant.needs_issuer else []
+    clusters += [("upstream", upstream)] if upstream else []
     return {
         "node": {"id": "bench", "cluster": "bench"},
         "admin": {"address": address(0)},
@@ -223,9 +223,14 @@ def bootstrap(variant, issuer):
                     "name": "envoy.filters.network.http_connection_manager", "typed_config": manager,
                 }]}],
             }],
-            "clusters": clusters if variant.needs_issuer else [],
+            "clusters": [cluster(name, port) for name, port in clusters],
         },
     }
+
+
+def cluster(name, port):
+    endpoints = [{"lb_endpoints": [{"endpoint": {"address": address(port)}}]}]
+    return {"name": name, "type": "STATIC", "load_assignment": {"cluster_name": name, "endpoints": endpoints}}
 
 
 def address(port):
@@ -260,7 +265,7 @@ def measure(running, number, arguments):
     return results
 
 
-def report(chosen, rounds, arguments, busy, vm_bytes):
+def report(chosen, rounds, arguments, busy, vm_bytes, bodies_read):
     def median(name, what):
         return statistics.median(round[name][what] for round in rounds)
 
@@ -296,12 +301,14 @@ def report(chosen, rounds, arguments, busy, vm_bytes):
     if vm_bytes is not None:
         fits = "met" if vm_bytes < MAX_VM_BYTES else f"missed by {vm_bytes - MAX_VM_BYTES:,}"
         print(f"the VM has {vm_bytes:,} bytes after a million mixed requests; bar {MAX_VM_BYTES:,}: {fits}")
+    if bodies_read is not None:
+        bodies.show(bodies_read)
 
     machine = describe_machine()
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps({
         "machine": machine, "load_before": busy, "seconds": arguments.seconds, "connections": arguments.connections,
-        "module_bytes": size, "vm_bytes": vm_bytes, "medians": medians, "ratios": bars, "rounds": rounds,
+        "module_bytes": size, "vm_bytes": vm_bytes, "bodies": bodies_read, "medians": medians, "ratios": bars, "rounds": rounds,
     }, indent=1))
     if not arguments.only:
         CHART.parent.mkdir(exist_ok=True)

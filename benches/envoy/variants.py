@@ -43,6 +43,7 @@ def all_variants(tokens: dict, key_set: str, empty_module: str, module: str) -> 
     one_token = tokens["RS256"][:1]
     ours = {"module": module}
     by_key = ours | {"endpoints": [api_key_endpoint("infer", PATH, few)]}
+    lent = api_key_endpoint("infer", PATH, few) | {"upstream_auth": {"type": "bearer", "token": "sk-provider"}}
     by_token = ours | {"endpoints": [oidc_endpoint()], "clusters": {"idp.test": "issuer"}}
     many_endpoints = [
         api_key_endpoint(f"infer-{n}", f"/v1/models/model-{n}/infer", [keys[n]]) for n in range(10_000)
@@ -54,6 +55,9 @@ def all_variants(tokens: dict, key_set: str, empty_module: str, module: str) -> 
         Variant("api_key_auth", "api_key_auth, API key", api_key_auth(few), with_keys(few)),
         Variant("lua", "Lua, API key", lua(few), with_keys(few)),
         Variant("ours_key", "tenantgate, API key", tenantgate(**by_key), with_keys(few)),
+        Variant(
+            "ours_key_lent", "tenantgate, API key, upstream_auth", tenantgate(module, [lent]), with_keys(few),
+        ),
         Variant(
             "ours_100k_keys", "tenantgate, 100,000 API keys",
             tenantgate(module, [api_key_endpoint("infer", PATH, keys)]), with_keys(keys),

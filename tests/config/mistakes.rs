@@ -28,7 +28,7 @@ fn every_mistake_in_the_file_has_its_place_and_its_message() {
         (file("token_cache_size", json!(1_000_001)), "token_cache_size", "must be at most 1000000"),
         (file("metrics", json!({"per_tenant": -1})), "metrics.per_tenant", "must be a whole number of 0 or more"),
         (file("metrics", json!({"per_tenant": 10_001})), "metrics.per_tenant", "must be at most 10000"),
-        (file("metrics", json!({"tenants": 1})), "metrics.tenants", "unknown field; known here is `per_tenant`"),
+        (file("metrics", json!({"tenants": 1})), "metrics.tenants", "unknown field; known here are `per_tenant`"),
         (file("identity_headers", json!("x-a")), "identity_headers", "must be an object, not a string"),
         (file("identity_headers", json!({"tenant": 1})), "identity_headers.tenant", "must be a string, not a number; put it in quotes"),
         (file("identity_headers", json!({"tenant": "x y"})), "identity_headers.tenant", r#""x y" is not a header name"#),
