@@ -21,6 +21,7 @@
 //!
 //! [`config`] makes a [`policy`] of what the operator wrote, or says everything that is wrong with it. [`request`] is a
 //! head as the proxy shows it, [`json`] the one parser of JSON from outside, [`secret`] text that does not print.
+//! [`usage`] reads models and token counts from the bodies that stream by.
 //! [`host`] is what the fetcher may ask of the proxy, [`metrics`] what is counted. `wasm` carries all this out in Envoy, and `cli` is the command.
 //!
 //! # What always holds

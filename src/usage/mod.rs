@@ -31,6 +31,7 @@ mod framing;
 mod inflate;
 mod model;
 mod multipart;
+mod nesting;
 mod number;
 mod path;
 mod scan;

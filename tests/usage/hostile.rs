@@ -391,15 +391,6 @@ fn use_09_a_name_that_no_log_should_hold_is_not_told() {
 }
 
 #[test]
-fn only_a_post_uses_anything() {
-    for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "post", ""] {
-        assert!(Meter::new(method, CHAT, None).is_none(), "{method}");
-    }
-    assert!(Meter::new("POST", CHAT, None).is_some());
-    assert!(Meter::new("POST", "/v1/moderations", None).is_none());
-}
-
-#[test]
 fn a_meter_that_was_told_nothing_says_nothing() {
     let mut meter = Meter::new("POST", CHAT, None).unwrap();
     meter.response_body(br#"{"model":"m","usage":{"prompt_tokens":5}}"#);
