@@ -7,10 +7,10 @@
 //! bytes -> inflate -> framing -> scan -> document -> tally -> Usage
 //! ```
 //!
-//! [`path`] tells the API by the request's path. [`inflate`] undoes a compression, [`framing`] divides a body into
-//! documents, [`scan`] reads JSON however it is cut and keeps what stands at the places that the [`format`] names in its
-//! [`tree`]. [`document`] holds that until the document ends, [`tally`] makes one answer of all documents. The request's
-//! side, [`asked`], wants the model alone, from JSON or from a [`multipart`] form.
+//! `path` tells the API by the request's path. `inflate` undoes a compression, `framing` divides a body into
+//! documents, `scan` reads JSON however it is cut and keeps what stands at the places that the `format` names in its
+//! `tree`. `document` holds that until the document ends, `tally` makes one answer of all documents. The request's
+//! side, `asked`, wants the model alone, from JSON or from a `multipart` form.
 //!
 //! # What always holds
 //!

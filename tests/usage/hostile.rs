@@ -126,6 +126,7 @@ fn use_02_of_two_members_the_last_one_counts_with_all_that_is_in_it() {
     for body in [
         r#"{"predictions":[{"embeddings":{"statistics":{"token_count":9}}}],"predictions":[{"embeddings":{"statistics":{"token_count":3}}},{"embeddings":{"statistics":{"token_count":4}}}]}"#,
         r#"{"predictions":[{"embeddings":{"statistics":{"token_count":3}}},{"embeddings":{"statistics":{"token_count":9}},"embeddings":{"statistics":{"token_count":4}}}]}"#,
+        r#"{"predictions":[{"embeddings":{"statistics":{"token_count":9,"token_count":null}}},{"embeddings":{"statistics":{"token_count":7}}}]}"#,
         r#"{"predictions":[{"embeddings":{"statistics":{"token_count":3}}},{"embeddings":{"statistics":{"token_count":9,"token_count":4}}},{"embeddings":{"statistics":{"token_count":5,"token_count":null}}}]}"#,
     ] {
         let usage = Exchange::new("/publishers/google/models/e:predict")
