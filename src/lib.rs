@@ -18,12 +18,15 @@
 //! the time: it fetches before anybody asks, once for all workers of a process, and keeps the last good ones.
 //! [`denial`] turns a refusal into an answer.
 //!
+//! While the request and its response stream by, [`usage`] reads which model was asked for and how many tokens went in
+//! and came out; when the stream ends, [`account`] makes one line of all that for Envoy's access log.
+//!
 //! # The rest of the house
 //!
 //! [`config`] makes a [`policy`] of what the operator wrote, or says everything that is wrong with it. [`request`] is a
-//! head as the proxy shows it, [`json`] the one parser of JSON from outside, [`secret`] text that does not print,
-//! [`lookalike`] what is one field name to somebody behind us.
-//! [`host`] is what the fetcher may ask of the proxy, [`metrics`] what is counted. `wasm` carries all this out in Envoy, and `cli` is the command.
+//! head as the proxy shows it, [`json`] the one parser of whole JSON from outside, [`secret`] text that does not print,
+//! [`lookalike`] what is one field name to somebody behind us. [`host`] is what the fetcher may ask of the proxy,
+//! [`metrics`] what is counted. `wasm` carries all this out in Envoy, and `cli` is the command.
 //!
 //! # What always holds
 //!
@@ -35,7 +38,7 @@
 //! - A tenant is named only by an API key that matched or by [`authorizer::jwt::VerifiedClaims`], which only a verified
 //!   signature makes.
 //! - A credential for the provider leaves with a request that was let in, and never on a second way through the gate.
-//! - Nothing grows by what an unauthenticated caller sends.
+//! - Nothing grows by what an unauthenticated caller sends, and no body is held, changed or waited for.
 
 pub mod account;
 pub mod authorizer;

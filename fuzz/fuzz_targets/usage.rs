@@ -5,7 +5,7 @@
 #![no_main]
 
 #[allow(dead_code)]
-#[path = "../../tests/usage/reference.rs"]
+#[path = "../../tests/usage/reference/mod.rs"]
 mod reference;
 
 use libfuzzer_sys::fuzz_target;

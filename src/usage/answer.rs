@@ -236,7 +236,10 @@ impl Body {
         self.is_final |= self.wire.ends_with(document);
         // An answer that is one document is whole with it.
         self.is_final |= matches!(self.framing, Framing::Whole) && !scanner.is_row();
-        if let Some(model) = document.model() {
+        // Most events repeat the name.
+        if let Some(model) = document.model()
+            && self.model.as_ref() != Some(model)
+        {
             self.model = Some(model.clone());
         }
         scanner.forget_document();

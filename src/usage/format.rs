@@ -213,17 +213,15 @@ mod tests {
     use super::*;
 
     fn arrays_that_add_up(node: &Node) -> usize {
-        let below: usize = node
+        let members = node
             .members
             .iter()
-            .map(|(_, node)| arrays_that_add_up(node))
-            .sum();
-        match node.elements {
-            Some((pick, node)) => {
-                below + usize::from(pick == Pick::Each) + arrays_that_add_up(node)
-            }
-            None => below,
-        }
+            .map(|(_, node)| arrays_that_add_up(node));
+        let elements = node
+            .elements
+            .iter()
+            .flat_map(|(pick, node)| [usize::from(*pick == Pick::Each), arrays_that_add_up(node)]);
+        members.chain(elements).sum()
     }
 
     fn each_leaf(node: &Node, see: &mut impl FnMut(Leaf)) {

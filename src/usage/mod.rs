@@ -7,16 +7,17 @@
 //! bytes -> inflate -> framing -> scan -> document -> tally -> Usage
 //! ```
 //!
-//! [`path`] tells the API by the request's path. [`inflate`] undoes a compression, [`framing`] divides a body into
-//! documents, [`scan`] reads JSON however it is cut and keeps what stands at the places that the [`format`] names in its
-//! [`tree`]. [`document`] holds that until the document ends, [`tally`] makes one answer of all documents. The request's
-//! side, [`asked`], wants the model alone, from JSON or from a [`multipart`] form.
+//! `path` tells the API by the request's path. `inflate` undoes a compression, `framing` divides a body into
+//! documents, `scan` reads JSON however it is cut and keeps what stands at the places that the `format` names in its
+//! `tree`. `document` holds that until the document ends, `tally` makes one answer of all documents. The request's
+//! side, `asked`, wants the model alone, from JSON or from a `multipart` form.
 //!
 //! # What always holds
 //!
 //! - A body is never changed, never held, and never waited for.
-//! - Memory for one exchange is bounded, whatever is sent: 4 KiB, and up to 16 KiB more while a chunk of a Bedrock stream
-//!   is read; 43 KiB on top (the window) for a response that is compressed.
+//! - Memory for one exchange is bounded, whatever is sent: 8 KiB for what is kept of either body, up to 32 KiB more while a
+//!   long chunk of a Bedrock stream is decoded, and 43 KiB on top for a response that is compressed (the window and the
+//!   tables of its code).
 //! - Only a member at its very place counts. The same words inside a message, a tool's arguments or a comment do not.
 //! - What is not known is `None`, never a guess. A document that is not JSON says nothing; those before it stand.
 //! - Where the bytes are cut makes no difference.
@@ -31,6 +32,7 @@ mod framing;
 mod inflate;
 mod model;
 mod multipart;
+mod nesting;
 mod number;
 mod path;
 mod scan;

@@ -9,6 +9,7 @@
 
 use super::document::Document;
 use super::model::ModelName;
+use super::nesting::{Nesting, matters};
 use super::number;
 use super::token::{Token, pass_scalar, unescaped};
 use super::tree::{Leaf, Node, Pick};
@@ -18,9 +19,6 @@ const MAX_NAME_BYTES: usize = 200;
 
 /// The most that is kept of a document in base64. Those with counts in them have a few hundred bytes.
 pub(super) const MAX_EMBEDDED_BYTES: usize = 8192;
-
-/// How deep brackets are matched by their kind. Deeper ones are counted.
-const MATCHED_DEPTH: u64 = 128;
 
 /// Whether a body that is an array is a row of documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +84,7 @@ impl Scanner {
             state: State::Value,
             way: Vec::new(),
             wanted: Some(root),
-            nesting: Nesting { depth: 0, kinds: 0 },
+            nesting: Nesting::none(),
             token: Token::new(),
             document: Document::new(),
         }
@@ -249,7 +247,7 @@ impl Scanner {
             }
         });
         let Some(node) = followed else {
-            self.nesting = Nesting { depth: 0, kinds: 0 };
+            self.nesting = Nesting::none();
             self.nesting.open(!is_object);
             self.state = State::Skipping;
             return;
@@ -388,7 +386,7 @@ impl Scanner {
                     self.state = State::Invalid;
                     return Some(rest.as_slice());
                 }
-                _ if self.nesting.depth == 0 => {
+                _ if self.nesting.is_over() => {
                     self.end_value();
                     return Some(rest.as_slice());
                 }
@@ -396,39 +394,5 @@ impl Scanner {
             }
         }
         None
-    }
-}
-
-/// Whether a byte outside of strings has to do with where a container ends.
-fn matters(byte: u8) -> bool {
-    // `[` and `]` differ from `{` and `}` by one bit.
-    matches!(byte | 0x20, b'{' | b'}') || byte == b'"'
-}
-
-/// How many containers are open, and which kind the innermost are of.
-#[derive(Clone, Copy)]
-struct Nesting {
-    depth: u64,
-    /// A bit a level, set for arrays, the innermost lowest; no more than [`MATCHED_DEPTH`] levels.
-    kinds: u128,
-}
-
-impl Nesting {
-    fn open(&mut self, is_array: bool) {
-        if self.depth < MATCHED_DEPTH {
-            self.kinds = self.kinds << 1 | u128::from(is_array);
-        }
-        self.depth = self.depth.saturating_add(1);
-    }
-
-    /// Whether that closes the innermost.
-    fn close(&mut self, is_array: bool) -> bool {
-        self.depth = self.depth.saturating_sub(1);
-        if self.depth >= MATCHED_DEPTH {
-            return true;
-        }
-        let matches = (self.kinds & 1 == 1) == is_array;
-        self.kinds >>= 1;
-        matches
     }
 }

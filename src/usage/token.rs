@@ -123,7 +123,7 @@ pub(super) fn unescaped(written: &[u8]) -> Option<Cow<'_, [u8]>> {
     if !written.contains(&b'\\') {
         return Some(Cow::Borrowed(written));
     }
-    let quoted = [b"\"", written, b"\""].concat();
-    let text: String = serde_json::from_slice(&quoted).ok()?;
+    let quoted = ["\"", std::str::from_utf8(written).ok()?, "\""].concat();
+    let text: String = serde_json::from_str(&quoted).ok()?;
     Some(Cow::Owned(text.into_bytes()))
 }

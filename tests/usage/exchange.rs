@@ -1,6 +1,6 @@
 //! One call of a model API, and what the meter makes of it.
 
-use tenantgate::usage::{Format, Interest, Meter, Usage};
+use tenantgate::usage::{Format, Interest, Meter, ModelName, Usage};
 
 #[derive(Clone, Debug)]
 pub struct Exchange {
@@ -115,9 +115,9 @@ pub fn tokens(usage: &Usage) -> (Option<u64>, Option<u64>) {
 }
 
 pub fn model(usage: &Usage) -> Option<&str> {
-    usage.model.as_ref().map(|model| model.as_str())
+    usage.model.as_ref().map(ModelName::as_str)
 }
 
 pub fn served(usage: &Usage) -> Option<&str> {
-    usage.served_model.as_ref().map(|model| model.as_str())
+    usage.served_model.as_ref().map(ModelName::as_str)
 }

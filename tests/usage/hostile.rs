@@ -126,6 +126,7 @@ fn use_02_of_two_members_the_last_one_counts_with_all_that_is_in_it() {
     for body in [
         r#"{"predictions":[{"embeddings":{"statistics":{"token_count":9}}}],"predictions":[{"embeddings":{"statistics":{"token_count":3}}},{"embeddings":{"statistics":{"token_count":4}}}]}"#,
         r#"{"predictions":[{"embeddings":{"statistics":{"token_count":3}}},{"embeddings":{"statistics":{"token_count":9}},"embeddings":{"statistics":{"token_count":4}}}]}"#,
+        r#"{"predictions":[{"embeddings":{"statistics":{"token_count":9,"token_count":null}}},{"embeddings":{"statistics":{"token_count":7}}}]}"#,
         r#"{"predictions":[{"embeddings":{"statistics":{"token_count":3}}},{"embeddings":{"statistics":{"token_count":9,"token_count":4}}},{"embeddings":{"statistics":{"token_count":5,"token_count":null}}}]}"#,
     ] {
         let usage = Exchange::new("/publishers/google/models/e:predict")
@@ -388,15 +389,6 @@ fn use_09_a_name_that_no_log_should_hold_is_not_told() {
     }
     let body = format!(r#"{{"a":1,"model":"m{}1"}}"#, char::from(9));
     assert_eq!(model(&chat("{}").asks(body).however_cut()), None);
-}
-
-#[test]
-fn only_a_post_uses_anything() {
-    for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "post", ""] {
-        assert!(Meter::new(method, CHAT, None).is_none(), "{method}");
-    }
-    assert!(Meter::new("POST", CHAT, None).is_some());
-    assert!(Meter::new("POST", "/v1/moderations", None).is_none());
 }
 
 #[test]

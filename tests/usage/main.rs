@@ -10,6 +10,7 @@
     reason = "a test that meets the unexpected should stop"
 )]
 
+mod catalogue;
 mod compression;
 mod exchange;
 mod hostile;

@@ -1,5 +1,7 @@
 //! What holds for every body: the meter, which sees it in pieces, says what `serde_json` finds in all of it.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use tenantgate::usage::{Source, Usage};
@@ -214,15 +216,15 @@ fn body(path: &'static str) -> impl Strategy<Value = (&'static str, String)> {
                 let mut stream = String::new();
                 for document in documents {
                     if comments {
-                        stream += &format!(": data: {document}{end}event: x{end}");
+                        write!(stream, ": data: {document}{end}event: x{end}").unwrap();
                     }
                     // Split into lines where a document may be.
                     let lines =
                         document.replacen("\":", &format!("\":{end}data: "), usize::from(comments));
-                    stream += &format!("data: {lines}{end}{end}");
+                    write!(stream, "data: {lines}{end}{end}").unwrap();
                 }
                 if done {
-                    stream += &format!("data: [DONE]{end}{end}");
+                    write!(stream, "data: [DONE]{end}{end}").unwrap();
                 }
                 ("text/event-stream", stream)
             }),

@@ -1,6 +1,6 @@
 //! The request's side: which model was asked for, and how much of a body that takes.
 
-use tenantgate::usage::{Format, Interest, Meter};
+use tenantgate::usage::{Format, Interest, Meter, Source};
 
 use crate::exchange::{Exchange, model, served};
 
@@ -171,7 +171,7 @@ fn headers_fill_what_the_body_leaves_empty() {
         (
             usage.input_tokens,
             usage.output_tokens,
-            usage.source.map(|source| source.as_str()),
+            usage.source.map(Source::as_str),
         )
     };
     assert_eq!(
@@ -215,4 +215,13 @@ fn json_in_front_of_tensors_is_read() {
         .answers("application/octet-stream", *body)
         .however_cut();
     assert_eq!((model(&usage), served(&usage)), (Some("r"), Some("resnet")));
+}
+
+#[test]
+fn only_a_post_uses_anything() {
+    for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "post", ""] {
+        assert!(Meter::new(method, CHAT, None).is_none(), "{method}");
+    }
+    assert!(Meter::new("POST", CHAT, None).is_some());
+    assert!(Meter::new("POST", "/v1/moderations", None).is_none());
 }

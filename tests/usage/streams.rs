@@ -122,10 +122,7 @@ fn use_04_done_inside_of_data_is_not_the_end() {
 #[test]
 fn numbers_of_later_events_replace_earlier_ones_field_by_field() {
     let anthropic = |events: &[&str]| {
-        let stream: String = events
-            .iter()
-            .map(|event| format!("data: {event}\n\n"))
-            .collect();
+        let stream = format!("data: {}\n\n", events.join("\n\ndata: "));
         let usage = Exchange::new("/v1/messages").events(stream).however_cut();
         (
             usage.input_tokens,

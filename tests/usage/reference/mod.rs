@@ -1,8 +1,11 @@
 //! A second opinion about a response, slow and plain: the whole body is taken apart by `serde_json`, and the counts are
 //! looked up by JSON pointer. Where the body is not JSON through and through it has no opinion.
 
+mod places;
+
 use std::collections::BTreeMap;
 
+use places::places;
 use serde_json::value::RawValue;
 
 /// Input, output, cached input, input written to a cache, reasoning; the model that served; whether the counts are final.
@@ -15,29 +18,6 @@ pub struct Opinion {
 
 /// Not JSON, or not text.
 pub struct NoOpinion;
-
-/// Where a format says things. Pointers in order of preference; `[0]` is an array's first element, `[*]` the sum over all.
-struct Places {
-    input: &'static [&'static str],
-    tool_use: &'static [&'static str],
-    cached: &'static [&'static str],
-    written: &'static [&'static str],
-    output: &'static [&'static str],
-    reasoning: &'static [&'static str],
-    total: &'static [&'static str],
-    model: &'static [&'static str],
-}
-
-const NOWHERE: Places = Places {
-    input: &[],
-    tool_use: &[],
-    cached: &[],
-    written: &[],
-    output: &[],
-    reasoning: &[],
-    total: &[],
-    model: &["/model"],
-};
 
 /// The APIs that there is an opinion about, by a path of each.
 pub const PATHS: [&str; 12] = [
@@ -55,172 +35,6 @@ pub const PATHS: [&str; 12] = [
     "/completion",
 ];
 
-fn places(path: &str) -> Places {
-    match path {
-        "/v1/chat/completions" | "/v1/embeddings" => Places {
-            input: &[
-                "/usage/prompt_tokens",
-                "/x_groq/usage/prompt_tokens",
-                "/choices/[0]/usage/prompt_tokens",
-            ],
-            output: &[
-                "/usage/completion_tokens",
-                "/x_groq/usage/completion_tokens",
-                "/choices/[0]/usage/completion_tokens",
-            ],
-            total: &[
-                "/usage/total_tokens",
-                "/x_groq/usage/total_tokens",
-                "/choices/[0]/usage/total_tokens",
-            ],
-            cached: &[
-                "/usage/prompt_tokens_details/cached_tokens",
-                "/usage/prompt_token_details/cached_tokens",
-                "/usage/num_cached_tokens",
-                "/usage/prompt_cache_hit_tokens",
-                "/usage/cached_tokens",
-                "/x_groq/usage/prompt_tokens_details/cached_tokens",
-                "/choices/[0]/usage/cached_tokens",
-            ],
-            written: &["/usage/prompt_tokens_details/cache_write_tokens"],
-            reasoning: &[
-                "/usage/completion_tokens_details/reasoning_tokens",
-                "/x_groq/usage/completion_tokens_details/reasoning_tokens",
-            ],
-            ..NOWHERE
-        },
-        "/v1/responses" => Places {
-            input: &["/usage/input_tokens", "/response/usage/input_tokens"],
-            output: &["/usage/output_tokens", "/response/usage/output_tokens"],
-            cached: &[
-                "/usage/input_tokens_details/cached_tokens",
-                "/response/usage/input_tokens_details/cached_tokens",
-            ],
-            written: &[
-                "/usage/input_tokens_details/cache_write_tokens",
-                "/response/usage/input_tokens_details/cache_write_tokens",
-            ],
-            reasoning: &[
-                "/usage/output_tokens_details/reasoning_tokens",
-                "/response/usage/output_tokens_details/reasoning_tokens",
-            ],
-            model: &["/model", "/response/model"],
-            ..NOWHERE
-        },
-        "/v1/messages" => Places {
-            input: &["/usage/input_tokens", "/message/usage/input_tokens"],
-            output: &["/usage/output_tokens", "/message/usage/output_tokens"],
-            cached: &[
-                "/usage/cache_read_input_tokens",
-                "/message/usage/cache_read_input_tokens",
-            ],
-            written: &[
-                "/usage/cache_creation_input_tokens",
-                "/message/usage/cache_creation_input_tokens",
-            ],
-            reasoning: &[
-                "/usage/output_tokens_details/thinking_tokens",
-                "/message/usage/output_tokens_details/thinking_tokens",
-            ],
-            model: &["/model", "/message/model"],
-            ..NOWHERE
-        },
-        "/v1/models/g:streamGenerateContent" => Places {
-            input: &["/usageMetadata/promptTokenCount"],
-            tool_use: &["/usageMetadata/toolUsePromptTokenCount"],
-            output: &["/usageMetadata/candidatesTokenCount"],
-            reasoning: &["/usageMetadata/thoughtsTokenCount"],
-            cached: &["/usageMetadata/cachedContentTokenCount"],
-            total: &["/usageMetadata/totalTokenCount"],
-            model: &["/modelVersion"],
-            ..NOWHERE
-        },
-        "/v1/interactions" => Places {
-            input: &[
-                "/usage/total_input_tokens",
-                "/interaction/usage/total_input_tokens",
-                "/metadata/total_usage/total_input_tokens",
-            ],
-            tool_use: &[
-                "/usage/total_tool_use_tokens",
-                "/interaction/usage/total_tool_use_tokens",
-                "/metadata/total_usage/total_tool_use_tokens",
-            ],
-            output: &[
-                "/usage/total_output_tokens",
-                "/interaction/usage/total_output_tokens",
-                "/metadata/total_usage/total_output_tokens",
-            ],
-            reasoning: &[
-                "/usage/total_thought_tokens",
-                "/interaction/usage/total_thought_tokens",
-                "/metadata/total_usage/total_thought_tokens",
-            ],
-            cached: &[
-                "/usage/total_cached_tokens",
-                "/interaction/usage/total_cached_tokens",
-                "/metadata/total_usage/total_cached_tokens",
-            ],
-            total: &[
-                "/usage/total_tokens",
-                "/interaction/usage/total_tokens",
-                "/metadata/total_usage/total_tokens",
-            ],
-            model: &["/model", "/interaction/model"],
-            ..NOWHERE
-        },
-        "/publishers/google/models/e:predict" => Places {
-            input: &["/predictions/[*]/embeddings/statistics/token_count"],
-            model: &[],
-            ..NOWHERE
-        },
-        "/model/m/converse" => Places {
-            input: &["/usage/inputTokens"],
-            cached: &["/usage/cacheReadInputTokens"],
-            written: &["/usage/cacheWriteInputTokens"],
-            output: &["/usage/outputTokens"],
-            model: &[],
-            ..NOWHERE
-        },
-        "/api/chat" => Places {
-            input: &["/prompt_eval_count"],
-            cached: &["/prompt_eval_cached_count"],
-            output: &["/eval_count"],
-            ..NOWHERE
-        },
-        "/v2/chat" => Places {
-            input: &[
-                "/usage/tokens/input_tokens",
-                "/delta/usage/tokens/input_tokens",
-                "/meta/tokens/input_tokens",
-                "/meta/billed_units/input_tokens",
-            ],
-            output: &[
-                "/usage/tokens/output_tokens",
-                "/delta/usage/tokens/output_tokens",
-                "/meta/tokens/output_tokens",
-                "/meta/billed_units/output_tokens",
-            ],
-            cached: &["/usage/cached_tokens", "/delta/usage/cached_tokens"],
-            model: &[],
-            ..NOWHERE
-        },
-        "/v2/models/m/generate_stream" => Places {
-            input: &["/num_input_tokens"],
-            output: &["/num_output_tokens", "/num_output_tokens/[*]"],
-            model: &["/model_name"],
-            ..NOWHERE
-        },
-        "/completion" => Places {
-            input: &["/tokens_evaluated"],
-            cached: &["/timings/cache_n"],
-            output: &["/tokens_predicted"],
-            ..NOWHERE
-        },
-        other => panic!("{other}"),
-    }
-}
-
 /// What a response to a request for one of [`PATHS`] says.
 pub fn read(
     path: &str,
@@ -236,7 +50,7 @@ pub fn read(
     } = documents(path, content_type, text)?;
     let is_stream = content_type != "application/json";
     let places = places(path);
-    let mut merged = [None; 7];
+    let mut merged: [Option<u64>; 7] = [None; 7];
     let mut opinion = Opinion::default();
     for document in &all {
         let look = |pointers: &[&str]| -> Result<Option<u64>, NoOpinion> {
@@ -262,8 +76,7 @@ pub fn read(
                 || (path == "/completion" && is_row);
             match (*before, said) {
                 (Some(old), Some(new)) if adds => {
-                    *before =
-                        Some(u64::try_from(u128::from(old) + u128::from(new)).unwrap_or(u64::MAX))
+                    *before = Some(old.saturating_add(new));
                 }
                 (Some(_), Some(_)) if only_zeros => {}
                 (_, Some(new)) => *before = Some(new),
