@@ -1,4 +1,11 @@
 //! One line a request, whatever became of it: on the real module, against a scripted host.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected should stop"
+)]
 
 mod harness;
 

@@ -1,5 +1,5 @@
 //! Who called what, with which outcome and at what use of tokens: one request from its arrival to its end, and the line
-//! that tells it ([`line`]).
+//! that tells it.
 //!
 //! Everything a request is told by is gathered here while it goes by, and read once, when its stream ends. This room
 //! asks the proxy for nothing, and does not know where the line goes.
@@ -203,6 +203,3 @@ fn meter(endpoint: &Endpoint, head: &RequestHead) -> Option<Meter> {
     let path = std::str::from_utf8(head.path()?).ok()?;
     endpoint.usage.meter(head.method()?, path)
 }
-
-#[cfg(test)]
-mod tests;
