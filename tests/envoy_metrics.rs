@@ -16,16 +16,29 @@ use std::time::{Duration, Instant};
 
 use harness::issuer::AUDIENCE;
 use harness::provider::Provider;
+use harness::upstream::Reply;
 use harness::{Envoy, Issuer, Setup, Upstream};
 use serde_json::json;
+
+const STREAM: &str = "data: {\"model\":\"m1\",\"choices\":[],\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":7,\"total_tokens\":18}}\n\ndata: [DONE]\n\n";
 
 #[test]
 fn decisions_fetches_and_lookups_are_counted_under_names_that_prometheus_users_expect() {
     let (issuer, upstream) = (Issuer::start(), Upstream::start());
     let provider = Provider::start(Duration::from_hours(1));
+    upstream.replies(Reply {
+        headers: vec![("content-type".to_owned(), "text/event-stream".to_owned())],
+        body: Some(STREAM.into()),
+        ..Reply::default()
+    });
     let plugin = json!({
+        "metrics": { "per_tenant": 1 },
         "clusters": { "issuer.test": "issuer", "auth.test": "auth" },
         "endpoints": [
+            { "name": "chat", "path": "/v1/chat/completions", "authorizer": { "type": "api_key", "keys": [
+                { "client_id": "app", "key": "sk-acme", "tenant_id": "acme.example" },
+                { "client_id": "other", "key": "sk-globex", "tenant_id": "globex" },
+            ] } },
             { "name": "health.v1", "path": "/healthz", "authorizer": { "type": "none" } },
             { "name": "infer", "path": "/v1/infer", "authorizer": {
                 "type": "oidc", "oidc": { "issuer": issuer.url(), "audience": AUDIENCE } },
@@ -41,6 +54,10 @@ fn decisions_fetches_and_lookups_are_counted_under_names_that_prometheus_users_e
             .cluster("auth", provider.address())
             .workers(2),
     );
+    for key in ["sk-acme", "sk-globex"] {
+        let call = envoy.post("/v1/chat/completions", &json!({ "model": "m" }));
+        call.header("x-api-key", key).send().admitted();
+    }
     let token = issuer.token("acme");
     let deadline = Instant::now() + Duration::from_secs(45);
     while envoy.get("/v1/infer").bearer(&token).send().status != 200 {
@@ -68,6 +85,12 @@ fn decisions_fetches_and_lookups_are_counted_under_names_that_prometheus_users_e
         r#"tenantgate_token_cache_lookups_total{result="miss"} 1"#.to_owned(),
         format!(r#"tenantgate_keys_age_seconds{{issuer="{url}"}}"#),
         "tenantgate_vm_memory_bytes{} ".to_owned(),
+        r#"tenantgate_tokens_total{endpoint="chat",direction="input"} 22"#.to_owned(),
+        r#"tenantgate_tokens_total{endpoint="chat",direction="output"} 14"#.to_owned(),
+        r#"tenantgate_time_to_first_byte_milliseconds_count{endpoint="chat"} 2"#.to_owned(),
+        r#"tenantgate_tenant_tokens_total{tenant="acme.example",direction="input"} 11"#.to_owned(),
+        r#"tenantgate_tenant_tokens_total{tenant="other",direction="output"} 7"#.to_owned(),
+        r#"tenantgate_tenant_requests_total{tenant="acme.example"} 1"#.to_owned(),
     ];
     // Some are brought up to date now and then only.
     let scrape = loop {
@@ -117,6 +140,8 @@ fn lint(scrape: &str) {
     let complaints: Vec<_> = said
         .lines()
         .filter(|line| !line.contains("no help text"))
+        // Envoy's histograms hold whole numbers, and are in milliseconds for that reason, its own as well.
+        .filter(|line| !line.contains("time_to_first_byte_milliseconds use base unit"))
         .collect();
     assert!(complaints.is_empty(), "{complaints:#?}\n{ours}");
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use ureq::http::{HeaderMap, Request};
 
-use super::envoy_config::{ACCESS_LOG, BESIDE, FILTER, GATE, LIVE_FILTER, Setup};
+use super::envoy_config::{ACCESS_LOG, BESIDE, FILTER, GATE, LIVE_FILTER, Setup, TOLD};
 use super::process::{Process, envoy_binary};
 use super::wire::Wire;
 
@@ -184,6 +184,14 @@ impl Envoy {
     pub fn access_log(&self, lines: usize) -> Vec<Value> {
         let parse = |line: &String| serde_json::from_str(line).expect("a JSON line");
         self.lines(ACCESS_LOG, lines).iter().map(parse).collect()
+    }
+
+    /// What the loggers wrote that operators copy, once there are at least so many lines.
+    pub fn told(&self, lines: usize) -> Vec<Value> {
+        let parse = |line: &String| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        };
+        self.lines(TOLD, lines).iter().map(parse).collect()
     }
 
     fn lines(&self, file: &str, count: usize) -> Vec<String> {

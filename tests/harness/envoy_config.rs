@@ -18,6 +18,8 @@ pub const BESIDE: &str = "beside";
 pub const MODEL: &str = "model";
 /// The file of the access log, one JSON object a line.
 pub const ACCESS_LOG: &str = "access.log";
+/// What the loggers that operators copy write.
+pub const TOLD: &str = "told.log";
 /// The file that Envoy watches for a live configuration.
 pub const LIVE_FILTER: &str = "filter.json";
 
@@ -88,6 +90,8 @@ pub struct Setup {
     pub beside: Option<Value>,
     /// The virtual hosts, if not all requests go to [`MODEL`].
     pub virtual_hosts: Option<Value>,
+    /// Access loggers beside the harness's own. What they write to `/dev/stdout` is in [`TOLD`].
+    pub access_log: Vec<Value>,
     /// How much the wasm component logs: `info`, or `trace`.
     pub wasm_log: &'static str,
 }
@@ -106,6 +110,7 @@ impl Setup {
             module: None,
             beside: None,
             virtual_hosts: None,
+            access_log: Vec::new(),
             wasm_log: "info",
         }
     }
@@ -229,6 +234,18 @@ impl Setup {
         }
     }
 
+    fn access_logs(&self, folder: &Path) -> Vec<Value> {
+        let mut loggers = vec![file_log(folder, ACCESS_LOG, &access_log_fields())];
+        for logger in &self.access_log {
+            let mut logger = logger.clone();
+            if let Some(path) = logger.pointer_mut("/typed_config/path") {
+                *path = json!(folder.join(TOLD));
+            }
+            loggers.push(logger);
+        }
+        loggers
+    }
+
     fn connection_manager(&self, folder: &Path, filter: &Value) -> Value {
         let listener = self.listener;
         json!({
@@ -242,7 +259,7 @@ impl Setup {
             "use_remote_address": listener.use_remote_address,
             "stream_idle_timeout": "30s",
             "upgrade_configs": [{ "upgrade_type": "websocket" }],
-            "access_log": [file_log(folder, ACCESS_LOG, &access_log_fields())],
+            "access_log": self.access_logs(folder),
             "http_filters": [filter, {
                 "name": "envoy.filters.http.router",
                 "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
@@ -316,6 +333,13 @@ fn cluster(name: &str, address: SocketAddr, trailers: bool) -> Value {
     })
 }
 
+/// A file of `envoy/`, as operators copy it.
+pub fn shipped(file: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
 fn access_log_fields() -> Value {
     let mut fields = json!({
         "method": "%REQ(:METHOD)%",
@@ -361,7 +385,5 @@ fn file_log(folder: &Path, file: &str, fields: &Value) -> Value {
 
 /// `envoy/envoy.yaml`, which operators copy from.
 pub fn documented() -> Value {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy/envoy.yaml");
-    let text = std::fs::read_to_string(&file).expect("envoy/envoy.yaml is readable");
-    serde_saphyr::from_str(&text).expect("envoy/envoy.yaml is YAML")
+    shipped("envoy/envoy.yaml")
 }
