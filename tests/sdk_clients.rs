@@ -1,17 +1,13 @@
 //! Official clients against the gate in a real Envoy, with the example's model server behind it: their users must get
 //! answers with a good key and the client's own exception with a bad one.
-#![allow(clippy::expect_used, clippy::panic)]
 
 mod harness;
 #[path = "../examples/model_server.rs"]
 #[allow(dead_code, reason = "its main function")]
 mod model_server;
 
-use std::process::Command;
-
-use harness::process::repository;
 use harness::server::Server;
-use harness::{Envoy, Setup};
+use harness::{Envoy, Setup, sdk};
 use serde_json::{Value, json};
 
 const KEY: &str = "sk-acme-0123456789";
@@ -34,30 +30,7 @@ fn gate() -> Value {
 fn run(script: &str, generation: Option<&str>) {
     let server = Server::start(model_server::app());
     let envoy = Envoy::start(Setup::with(gate()).model(server.address()));
-    let mut python = Command::new(repository().join(".tools/venv/bin/python"));
-    python
-        .arg(repository().join("tests/sdk").join(script))
-        .args([&envoy.url(), KEY, "sk-acme-wrong"]);
-    for name in [
-        "OPENAI_API_KEY",
-        "ANTHROPIC_API_KEY",
-        "ANTHROPIC_AUTH_TOKEN",
-        "HTTP_PROXY",
-        "http_proxy",
-        "ALL_PROXY",
-    ] {
-        python.env_remove(name);
-    }
-    if let Some(folder) = generation {
-        python.env("PYTHONPATH", repository().join(".tools").join(folder));
-    }
-    let output = python.output().expect("python: run scripts/setup");
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(
-        output.status.success() && said.contains("as expected"),
-        "{script}: {said}\n{}",
-        envoy.log()
-    );
+    sdk::run(&envoy, script, &[KEY, "sk-acme-wrong"], generation);
 }
 
 #[test]

@@ -369,6 +369,12 @@ fn access_log_fields() -> Value {
     for name in own {
         fields[name] = json!(format!("%FILTER_STATE(wasm.{FILTER}.{name}:PLAIN)%"));
     }
+    // The counts once more, as an operator logs them who wants numbers.
+    for name in ["input_tokens", "output_tokens"] {
+        fields[format!("{name}_number")] = json!(format!(
+            "%TYPED_CEL(int(filter_state['wasm.{FILTER}.{name}']))%"
+        ));
+    }
     fields
 }
 

@@ -21,14 +21,17 @@
     reason = "a test fails by panicking, waits by the real clock, says why on stderr, and has no hot path"
 )]
 
+pub mod dialects;
 pub mod envoy;
 pub mod envoy_config;
 pub mod issuer;
+pub mod llama_cpp;
 pub mod module;
 pub mod oidc_provider;
 pub mod process;
 pub mod provider;
 pub mod proxy;
+pub mod sdk;
 pub mod server;
 pub mod tokens;
 pub mod upstream;

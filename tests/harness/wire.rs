@@ -122,6 +122,14 @@ impl Wire {
         Some(self.take(count))
     }
 
+    /// Reads until this text has come; `None` if the peer closed before.
+    pub fn until(&mut self, text: &str) -> Option<()> {
+        while find(&self.pending, text.as_bytes()).is_none() {
+            self.more()?;
+        }
+        Some(())
+    }
+
     /// Tells the peer that nothing more comes.
     pub fn end(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);

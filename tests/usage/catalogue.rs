@@ -259,6 +259,20 @@ pub const SAMPLES: &[Sample] = &[
         Some(Source::Reported),
     ),
     (
+        "ollama-generate.json",
+        "/api/generate",
+        "ll:8b",
+        [Some(13), Some(4), None, None, None],
+        Some(Source::Reported),
+    ),
+    (
+        "ollama-generate.ndjson",
+        "/api/generate",
+        "ll:8b",
+        [Some(13), Some(4), None, None, None],
+        Some(Source::Reported),
+    ),
+    (
         "ollama-completions.sse",
         "/v1/completions",
         "ll",
