@@ -15,6 +15,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use harness::envoy_config::{documented, shipped};
+use harness::otlp::{self, Record};
 use harness::process::repository;
 use harness::upstream::Reply;
 use harness::{Envoy, Setup, Upstream};
@@ -129,27 +130,73 @@ fn a_collector_gets_the_line_and_its_attributes_as_opentelemetry() {
     let envoy = Envoy::start(setup);
     call(&envoy);
     let deadline = Instant::now() + Duration::from_secs(20);
-    let exported = |text: &str| collector.seen().iter().any(|seen| seen.contains(text));
-    // The records are protobuf, in which text stands as it is.
-    for text in [
-        r#""tenant_id":"acme""#,
-        r#""input_tokens":11,"output_tokens":7"#,
-        "tenant.id",
-        "gen_ai.usage.input_tokens",
-        "gpt-4o-mini",
-        "missing_credential",
-        "tenantgate",
-    ] {
-        while !exported(text) {
-            let log = envoy.log();
-            assert!(
-                Instant::now() < deadline,
-                "{text:?} was not exported\n{log}"
-            );
-            std::thread::sleep(Duration::from_millis(50));
+    let records = loop {
+        let records: Vec<Record> = collector
+            .seen()
+            .iter()
+            .flat_map(|seen| otlp::records(&seen.body))
+            .collect();
+        if records.len() >= 2 {
+            break records;
         }
+        let log = envoy.log();
+        assert!(Instant::now() < deadline, "{records:#?}\n{log}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let [allowed, refused] = records.as_slice() else {
+        panic!("one record a request: {records:#?}");
+    };
+    for (name, value) in [
+        ("tenant.id", "acme"),
+        ("http.route", PATH),
+        ("http.response.status_code", "200"),
+        ("tenantgate.decision", "allow"),
+        ("gen_ai.request.model", "gpt-4o-mini"),
+        ("gen_ai.response.model", "m1-0101"),
+        ("gen_ai.usage.input_tokens", "11"),
+        ("gen_ai.usage.output_tokens", "7"),
+    ] {
+        assert_eq!(allowed.attributes[name], value, "{name}");
     }
+    for (name, value) in [
+        ("input_tokens", json!(11)),
+        ("output_tokens", json!(7)),
+        ("tenant_id", json!("acme")),
+        ("user_id", Value::Null),
+    ] {
+        assert_eq!(allowed.line()[name], value, "{name}");
+    }
+    for (name, value) in [
+        ("tenant.id", "-"),
+        ("tenantgate.decision", "deny"),
+        ("tenantgate.reason", "missing_credential"),
+        ("gen_ai.usage.input_tokens", "-"),
+    ] {
+        assert_eq!(refused.attributes[name], value, "{name}");
+    }
+    assert_eq!(refused.line()["input_tokens"], Value::Null);
     assert_eq!(collector.last().target, "/v1/logs");
+}
+
+#[test]
+fn envoy_takes_the_same_log_over_grpc() {
+    let (upstream, collector) = (Upstream::start(), Upstream::start());
+    let mut file = shipped("envoy/access-logs/opentelemetry.yaml");
+    let config = file["access_log"][0]["typed_config"]
+        .as_object_mut()
+        .expect("a logger");
+    config.remove("http_service");
+    let service = json!({ "envoy_grpc": { "cluster_name": "collector" } });
+    config.insert("grpc_service".to_owned(), service);
+    let setup = setup(&upstream, &file["access_log"]).cluster("collector", collector.address());
+    Envoy::validate(&setup).expect("a configuration that Envoy takes");
+    config_without_a_service_is_refused(&upstream, file);
+}
+
+/// The twin: it differs in that nobody is named to take the records.
+fn config_without_a_service_is_refused(upstream: &Upstream, mut file: Value) {
+    file["access_log"][0]["typed_config"]["grpc_service"]["envoy_grpc"]["cluster_name"] = json!("");
+    Envoy::validate(&setup(upstream, &file["access_log"])).expect_err("no cluster to send to");
 }
 
 /// Every metric that the filter can make, with the labels that the rules in `envoy/envoy.yaml` make of its name.
@@ -242,6 +289,15 @@ fn asked(query: &str) -> Vec<(String, BTreeSet<String>)> {
         .collect()
 }
 
+/// The labels that a query groups by.
+fn grouped_by(query: &str) -> impl Iterator<Item = &str> {
+    query
+        .split("by (")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .flat_map(|labels| labels.split(',').map(str::trim))
+}
+
 fn check_query(query: &str) {
     let known = metrics();
     let asked = asked(query);
@@ -255,6 +311,12 @@ fn check_query(query: &str) {
             assert!(
                 has.contains(&label.as_str()),
                 "tenantgate_{name} has no {label}: {query}"
+            );
+        }
+        for label in grouped_by(query).filter(|label| !["instance", "le"].contains(label)) {
+            assert!(
+                has.contains(&label),
+                "tenantgate_{name} cannot be grouped by {label}: {query}"
             );
         }
     }

@@ -105,6 +105,10 @@ fn decisions_fetches_and_lookups_are_counted_under_names_that_prometheus_users_e
         assert!(Instant::now() < deadline, "missing: {missing:#?}\n{scrape}");
         std::thread::sleep(Duration::from_millis(200));
     };
+    // What TenantgateDoesNotDecide in envoy/prometheus/alerts.yaml holds ours against.
+    let served = r#"envoy_http_downstream_rq_completed{envoy_http_conn_manager_prefix="gate"}"#;
+    let envoys = envoy.admin("/stats/prometheus?filter=downstream_rq_completed");
+    assert!(envoys.contains(served), "{envoys}");
     assert!(
         !scrape.contains("wasmcustom"),
         "a label rule misses a metric:\n{scrape}"

@@ -28,6 +28,7 @@ pub mod issuer;
 pub mod llama_cpp;
 pub mod module;
 pub mod oidc_provider;
+pub mod otlp;
 pub mod process;
 pub mod provider;
 pub mod proxy;
