@@ -18,6 +18,7 @@ use harness::envoy_config::{documented, shipped};
 use harness::otlp::{self, Record};
 use harness::process::repository;
 use harness::upstream::Reply;
+use harness::wire::Wire;
 use harness::{Envoy, Setup, Upstream};
 use serde_json::{Value, json};
 use tenantgate::metrics::{Direction, Metric};
@@ -84,6 +85,30 @@ fn every_request_leaves_the_filters_line_and_no_other() {
     }
     assert_eq!(told[1]["reason"], "missing_credential");
     assert_eq!(told[1]["tenant_id"], Value::Null);
+}
+
+#[test]
+fn a_request_that_the_filter_does_not_see_leaves_envoys_own_word() {
+    let upstream = Upstream::start();
+    let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/access_log";
+    let loggers = documented().pointer(manager).expect("loggers").clone();
+    // Stands for a VM that has trapped: nothing tells filter state of the request.
+    let other_filter = json!({
+        "name": "buffer",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
+            "max_request_bytes": 1024,
+        },
+    });
+    let envoy = Envoy::start(setup(&upstream, &loggers).beside(other_filter));
+    let mut wire = Wire::connect(envoy.address_beside());
+    assert!(wire.request("GET", PATH, &[]));
+    assert_eq!(wire.answer().expect("an answer").status, 200);
+    let told = envoy.told(1);
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(told[0]["status"], 200);
+    assert!(told[0]["request_id"].is_string(), "{told:#?}");
+    assert_eq!(told[0].get("decision"), None, "{told:#?}");
 }
 
 #[test]
