@@ -3,6 +3,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     reason = "a test fails by panicking and waits by the real clock"
@@ -37,7 +38,10 @@ fn setup(upstream: &Upstream, access_log: &Value) -> Setup {
         { "name": "chat", "path": PATH, "authorizer": { "type": "api_key", "keys": keys } },
     ]});
     let mut setup = Setup::with(plugin).model(upstream.address());
-    setup.access_log = access_log.as_array().expect("a list of loggers").clone();
+    access_log
+        .as_array()
+        .expect("a list of loggers")
+        .clone_into(&mut setup.access_log);
     setup
 }
 
