@@ -3,6 +3,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     reason = "a test fails by panicking and waits by the real clock"
@@ -35,7 +36,8 @@ fn setup(upstream: &Upstream, access_log: &Value) -> Setup {
         { "name": "chat", "path": PATH, "authorizer": { "type": "api_key", "keys": keys } },
     ]});
     let mut setup = Setup::with(plugin).model(upstream.address());
-    setup.access_log = access_log.as_array().expect("a list of loggers").clone();
+    let loggers = access_log.as_array().expect("a list of loggers");
+    setup.access_log.clone_from(loggers);
     setup
 }
 
