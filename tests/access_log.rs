@@ -362,3 +362,19 @@ fn a_proxy_that_hands_out_no_body_costs_a_count_and_no_answer() {
     proxy.advance(Duration::from_secs(1));
     proxy.alive();
 }
+
+#[test]
+fn a_body_that_comes_at_once_is_read_in_pieces_and_leaves_the_memory_as_it_was() {
+    let mut proxy = gate(&json!({}));
+    proxy.send(call(CHAT, ANSWER)).admitted();
+    let pages = proxy.memory_pages(0);
+    let large = ANSWER.replace(
+        "\"content\":\"",
+        &format!("\"content\":\"{}", "x".repeat(8 << 20)),
+    );
+    let answer = proxy.send(call(CHAT, &large));
+    assert_eq!(line(&answer)["input_tokens"], 11);
+    // The host's own copy of a piece, and nothing near the eight megabytes.
+    let grown = proxy.memory_pages(0) - pages;
+    assert!(grown <= 16, "{grown} pages of 64 KiB");
+}

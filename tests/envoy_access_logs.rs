@@ -38,10 +38,8 @@ fn setup(upstream: &Upstream, access_log: &Value) -> Setup {
         { "name": "chat", "path": PATH, "authorizer": { "type": "api_key", "keys": keys } },
     ]});
     let mut setup = Setup::with(plugin).model(upstream.address());
-    access_log
-        .as_array()
-        .expect("a list of loggers")
-        .clone_into(&mut setup.access_log);
+    let loggers = access_log.as_array().expect("a list of loggers");
+    setup.access_log.clone_from(loggers);
     setup
 }
 

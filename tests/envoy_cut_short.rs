@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::Uri;
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use harness::dialects::sample;
@@ -29,10 +28,10 @@ use serde_json::{Value, json};
 const KEY: &str = "sk-acme-0123456789";
 const PATHS: [&str; 6] = [
     "/v1/chat/completions",
-    "/v1/embeddings",
     "/v1/messages",
     "/v1/models/{model}:streamGenerateContent",
     "/v1/responses",
+    "/v2/models/{model}/generate_stream",
     "/api/chat",
 ];
 
@@ -43,6 +42,8 @@ struct Begun {
     sample: &'static str,
     /// The answer is the sample up to this.
     before: &'static str,
+    /// What was asked for, by the request's body or its path.
+    model: &'static str,
     served_model: &'static str,
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
@@ -50,13 +51,14 @@ struct Begun {
     usage_source: Option<&'static str>,
 }
 
-const BEGUN: [Begun; 7] = [
+const BEGUN: [Begun; 8] = [
     // It tells the input at once, and the output as it is by then.
     Begun {
         name: "anthropic",
         path: "/v1/messages",
         sample: "anthropic.sse",
         before: "event: content_block_stop",
+        model: "asked",
         served_model: "c1-0101",
         input_tokens: Some(420),
         output_tokens: Some(1),
@@ -68,6 +70,7 @@ const BEGUN: [Begun; 7] = [
         path: "/v1/models/gemini-x:streamGenerateContent?alt=sse",
         sample: "gemini.sse",
         before: r#"data: {"candidates":[{"content":{"role":"model","parts":[{"text":"k"}]}"#,
+        model: "gemini-x",
         served_model: "gemini-x-001",
         input_tokens: Some(25),
         output_tokens: Some(0),
@@ -79,8 +82,22 @@ const BEGUN: [Begun; 7] = [
         path: "/v1/chat/completions",
         sample: "vllm-two-choices.sse",
         before: r#"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"q","choices":[{"index":1"#,
+        model: "asked",
         served_model: "q",
         input_tokens: Some(5),
+        output_tokens: Some(1),
+        cached_input_tokens: None,
+        usage_source: Some("partial"),
+    },
+    // It sums, and says nowhere that this was all: only the end of the stream does.
+    Begun {
+        name: "triton",
+        path: "/v2/models/llm/generate_stream",
+        sample: "triton-generate.sse",
+        before: r#"data: {"model_name":"llm","model_version":"1","num_input_tokens":7,"num_output_tokens":2"#,
+        model: "llm",
+        served_model: "llm",
+        input_tokens: Some(7),
         output_tokens: Some(1),
         cached_input_tokens: None,
         usage_source: Some("partial"),
@@ -91,6 +108,7 @@ const BEGUN: [Begun; 7] = [
         path: "/v1/chat/completions",
         sample: "chat.sse",
         before: r#"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m1-0101","choices":[],"usage":{"#,
+        model: "asked",
         served_model: "m1-0101",
         input_tokens: None,
         output_tokens: None,
@@ -102,6 +120,7 @@ const BEGUN: [Begun; 7] = [
         path: "/v1/responses",
         sample: "responses.sse",
         before: "event: response.completed",
+        model: "asked",
         served_model: "m2-0101",
         input_tokens: None,
         output_tokens: None,
@@ -113,6 +132,7 @@ const BEGUN: [Begun; 7] = [
         path: "/api/chat",
         sample: "ollama-chat.ndjson",
         before: r#"{"model":"ll:8b","created_at":"2026-01-01T00:00:01Z""#,
+        model: "asked",
         served_model: "ll:8b",
         input_tokens: None,
         output_tokens: None,
@@ -125,6 +145,7 @@ const BEGUN: [Begun; 7] = [
         path: "/v1/chat/completions",
         sample: "chat.json",
         before: "}}}\n",
+        model: "asked",
         served_model: "m1-0101",
         input_tokens: Some(11),
         output_tokens: Some(7),
@@ -142,16 +163,15 @@ enum Then {
     HangUp,
 }
 
-/// Begins as that place of [`BEGUN`] says which the request's body names, and then does so. Embeddings it makes whole.
+/// Begins as that place of [`BEGUN`] says which the request's body names, and then does so. Where it names none, a stream
+/// comes whole.
 fn model_server(then: Then) -> Router {
-    Router::new().fallback(async move |uri: Uri, body: Bytes| {
-        if uri.path() == "/v1/embeddings" {
-            return response("application/json", Body::from(sample("embeddings.json")));
-        }
+    Router::new().fallback(async move |body: Bytes| {
         let request: Value = serde_json::from_slice(&body).expect("JSON");
         let place = request["place"].as_u64().map(usize::try_from);
         let Some(begun) = place.and_then(|place| BEGUN.get(place.ok()?)) else {
-            panic!("no place: {request}");
+            let whole = stream::iter([io::Result::Ok(sample("triton-generate.sse"))]);
+            return response("text/event-stream", Body::from_stream(whole));
         };
         let beginning = stream::iter([Ok(begun.beginning())]);
         let body = match then {
@@ -258,29 +278,25 @@ fn part(line: &Value, known: &Value) -> Value {
 
 /// Each stream left one line, with what was known; and no line comes late.
 fn one_line_each(envoy: &Envoy, flag: &str) {
+    // The twin of Triton's: its end comes.
     let whole = envoy
-        .post("/v1/embeddings", &json!({ "model": "embed" }))
+        .post("/v2/models/llm/generate_stream", &json!({}))
         .bearer(KEY)
         .send();
     whole.admitted();
     let entries = envoy.access_log(BEGUN.len() + 1);
     assert_eq!(entries.len(), BEGUN.len() + 1, "{entries:#?}");
     let (last, cut) = entries.split_last().expect("lines");
-    assert_eq!(last["usage_source"], "reported", "{last}");
+    let known = json!({ "input_tokens": 7, "output_tokens": 3, "usage_source": "reported" });
+    assert_eq!(part(&line(last), &known), known, "{last}");
     for (begun, entry) in BEGUN.iter().zip(cut) {
         let name = begun.name;
         assert_eq!(entry["flags"], flag, "{name}: {entry}");
-        // The model of Gemini stands in the path.
-        let model = if name == "gemini" {
-            "gemini-x"
-        } else {
-            "asked"
-        };
         let known = json!({
             "tenant_id": "acme",
             "decision": "allow",
             "status": 200,
-            "model": model,
+            "model": begun.model,
             "served_model": begun.served_model,
             "input_tokens": begun.input_tokens,
             "output_tokens": begun.output_tokens,

@@ -75,8 +75,9 @@ impl HttpContext for Stream {
 
     fn on_http_request_body(&mut self, size: usize, _: bool) -> Action {
         let mut account = self.account.borrow_mut();
-        if account.wants_request_body()
-            && let Some(bytes) = body(BufferType::HttpRequestBody, size)
+        let mut pieces = pieces(BufferType::HttpRequestBody, size);
+        while account.wants_request_body()
+            && let Some(bytes) = pieces.next()
         {
             account.request_body(&bytes);
         }
@@ -117,11 +118,12 @@ impl HttpContext for Stream {
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let mut account = self.account.borrow_mut();
-        if account.wants_response_body()
-            && let Some(bytes) = body(BufferType::HttpResponseBody, size)
-            && let Some(first_byte) = account.response_body(&bytes, host::now)
-        {
-            self.worker.borrow_mut().began(first_byte);
+        if account.wants_response_body() {
+            for bytes in pieces(BufferType::HttpResponseBody, size) {
+                if let Some(first_byte) = account.response_body(&bytes, host::now) {
+                    self.worker.borrow_mut().began(first_byte);
+                }
+            }
         }
         if end_of_stream {
             account.completed();
@@ -163,12 +165,14 @@ impl HttpContext for Stream {
     }
 }
 
-/// What has come of a body; nothing where nothing has.
-fn body(buffer: BufferType, size: usize) -> Option<Vec<u8>> {
-    if size == 0 {
-        return None;
-    }
-    hostcalls::get_buffer(buffer, 0, size).ok().flatten()
+/// What has come of a body, bit by bit: Envoy may hand over as much at once as it buffers, and the memory of a VM never
+/// shrinks again.
+fn pieces(buffer: BufferType, size: usize) -> impl Iterator<Item = Vec<u8>> {
+    const PIECE_BYTES: usize = 64 * 1024;
+    (0..size).step_by(PIECE_BYTES).map_while(move |start| {
+        let length = size.saturating_sub(start).min(PIECE_BYTES);
+        hostcalls::get_buffer(buffer, start, length).ok().flatten()
+    })
 }
 
 /// What Envoy knows of a stream that ended before it was seen.
