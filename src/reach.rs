@@ -67,11 +67,19 @@ pub struct ModelWatch {
 
 impl ModelWatch {
     fn new(restrictions: Rc<Restrictions>, head: &RequestHead) -> Self {
-        let at_most_once = |name| head.fields().filter(|(field, _)| *field == name).count() <= 1;
-        let body = if at_most_once("content-type") && at_most_once("content-encoding") {
-            NamedModel::of(head.first("content-type"), head.first("content-encoding"))
-        } else {
-            NamedModel::unclear()
+        // Sent twice, it arrives twice or joined by a comma (RFC 9110 section 5.3), and servers choose one.
+        let said = |name| {
+            let mut values = head.fields().filter(|(field, _)| *field == name);
+            match (values.next(), values.next()) {
+                (value, None) => Ok(value.map(|(_, value)| value)),
+                (_, Some(_)) => Err(()),
+            }
+        };
+        let body = match (said("content-type"), said("content-encoding")) {
+            (Ok(kind), Ok(coding)) if !kind.is_some_and(|kind| kind.contains(&b',')) => {
+                NamedModel::of(kind, coding)
+            }
+            _ => NamedModel::unclear(),
         };
         Self { restrictions, body }
     }

@@ -1,6 +1,7 @@
 //! The plugin on one worker: takes configurations in, fetches, and wakes the requests that wait.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,16 +20,31 @@ use crate::host::{Answer, CalloutId};
 /// The longest sleep, even if nothing is due: metrics are brought up to date, and a clock may be set meanwhile.
 const WAKE_AT_LEAST: Duration = Duration::from_secs(10);
 
+thread_local! {
+    /// Which root of a plugin has its newest configuration. The one before lives on for as long as a stream that it let in.
+    static IN_FORCE: RefCell<BTreeMap<Vec<u8>, u32>> = const { RefCell::new(BTreeMap::new()) };
+}
+
 /// The root context of one configuration of the plugin.
 pub(super) struct Root {
     id: u32,
+    /// The plugin's name: several may share this VM.
+    plugin: Vec<u8>,
     /// There is one as soon as a configuration was accepted.
     worker: Option<SharedWorker>,
 }
 
 impl Root {
     pub fn new(id: u32) -> Self {
-        Self { id, worker: None }
+        Self {
+            id,
+            plugin: Vec::new(),
+            worker: None,
+        }
+    }
+
+    fn is_in_force(&self) -> bool {
+        IN_FORCE.with_borrow(|roots| roots.get(&self.plugin) == Some(&self.id))
     }
 
     /// Goes on with every stream whose wait is over, then sleeps until something is due.
@@ -107,6 +123,8 @@ impl RootContext for Root {
                     policy.endpoints.iter().count()
                 );
                 filter_state::declare();
+                self.plugin = host::property(&["plugin_name"]).unwrap_or_default();
+                IN_FORCE.with_borrow_mut(|roots| roots.insert(self.plugin.clone(), self.id));
                 self.worker = Some(Rc::new(RefCell::new(Worker::new(policy))));
                 // Not now: Envoy configures a VM on trial first and drops its callouts, but never ticks it.
                 let _ = hostcalls::set_tick_period(WAKE_SOON);
@@ -127,7 +145,7 @@ impl RootContext for Root {
         {
             let mut worker = worker.borrow_mut();
             worker.drive();
-            worker.measure();
+            worker.measure(self.is_in_force());
         }
         self.wake(worker);
     }

@@ -202,13 +202,16 @@ impl Worker {
         }
     }
 
-    /// Brings the metrics up to date that are not worth a call for each request.
-    pub fn measure(&mut self) {
-        self.fetcher.measure(&mut self.envoy);
-        let age = host::now().duration_since(self.since).as_secs();
-        let metrics = &mut self.envoy.metrics;
-        metrics.measure(Metric::ConfigId, self.policy.config_id.number());
-        metrics.measure(Metric::ConfigAge, u64::try_from(age).unwrap_or_default());
+    /// Brings the metrics up to date that are not worth a call for each request. What there is one of, only the newest
+    /// configuration tells.
+    pub fn measure(&mut self, is_in_force: bool) {
+        if is_in_force {
+            self.fetcher.measure(&mut self.envoy);
+            let age = host::now().duration_since(self.since).as_secs();
+            let metrics = &mut self.envoy.metrics;
+            metrics.measure(Metric::ConfigId, self.policy.config_id.number());
+            metrics.measure(Metric::ConfigAge, u64::try_from(age).unwrap_or_default());
+        }
         let lookups = std::mem::take(&mut self.cache.lookups);
         self.envoy
             .metrics

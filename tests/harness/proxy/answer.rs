@@ -38,6 +38,12 @@ impl Answer {
     /// The filter answered in the upstream's place: status, reason in the body and in the filter state, nothing upstream.
     #[track_caller]
     pub fn refused(&self, status: u32, reason: &str) -> &Self {
+        self.answered(status, reason).reached_nothing()
+    }
+
+    /// The same, though its head may have gone upstream before.
+    #[track_caller]
+    pub fn answered(&self, status: u32, reason: &str) -> &Self {
         let Some(reply) = &self.local_reply else {
             self.fail(&format!("refused with {status} {reason}"))
         };
@@ -60,8 +66,7 @@ impl Answer {
         self.check(
             state.as_deref() == Some(reason),
             &format!("filter state tenantgate.reason {reason:?}, not {state:?}"),
-        );
-        self.reached_nothing()
+        )
     }
 
     /// The upstream saw nothing of it.
