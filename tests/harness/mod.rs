@@ -25,6 +25,7 @@ pub mod dialects;
 pub mod envoy;
 pub mod envoy_config;
 pub mod issuer;
+pub mod key_server;
 pub mod llama_cpp;
 pub mod module;
 pub mod oidc_provider;

@@ -24,6 +24,8 @@ pub struct Seen {
     pub headers: Vec<(String, Vec<u8>)>,
     pub trailers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
+    /// Its end came. Otherwise the body broke off, and what came of it is not kept.
+    pub is_whole: bool,
 }
 
 impl Seen {
@@ -159,12 +161,12 @@ async fn answer(State(book): State<Arc<Mutex<Book>>>, request: Request) -> Respo
             .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
             .collect::<Vec<_>>()
     };
-    let (body, trailers) = match body.collect().await {
+    let (is_whole, body, trailers) = match body.collect().await {
         Ok(collected) => {
             let trailers = collected.trailers().map(fields).unwrap_or_default();
-            (collected.to_bytes().to_vec(), trailers)
+            (true, collected.to_bytes().to_vec(), trailers)
         }
-        Err(_) => (Vec::new(), Vec::new()),
+        Err(_) => (false, Vec::new(), Vec::new()),
     };
     let seen = Seen {
         method: head.method.to_string(),
@@ -176,6 +178,7 @@ async fn answer(State(book): State<Arc<Mutex<Book>>>, request: Request) -> Respo
         headers: fields(&head.headers),
         trailers,
         body,
+        is_whole,
     };
     let echo = seen.to_json().to_string();
     let reply = {
