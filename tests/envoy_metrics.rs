@@ -74,6 +74,9 @@ fn decisions_fetches_and_lookups_are_counted_under_names_that_prometheus_users_e
         .refused(404, "unknown_endpoint");
 
     let url = issuer.url();
+    let line = envoy.access_log(1).remove(0);
+    let config_id =
+        u64::from_str_radix(line["config_id"].as_str().expect("an id"), 16).expect("digits");
     let expected = [
         r#"tenantgate_requests_total{endpoint="health.v1",decision="allow",reason="none"} 1"#.to_owned(),
         r#"tenantgate_requests_total{endpoint="infer",decision="allow",reason="none"} 1"#.to_owned(),
@@ -85,6 +88,8 @@ fn decisions_fetches_and_lookups_are_counted_under_names_that_prometheus_users_e
         r#"tenantgate_token_cache_lookups_total{result="miss"} 1"#.to_owned(),
         format!(r#"tenantgate_keys_age_seconds{{issuer="{url}"}}"#),
         "tenantgate_vm_memory_bytes{} ".to_owned(),
+        format!("tenantgate_config_id{{}} {config_id}"),
+        "tenantgate_config_age_seconds{} ".to_owned(),
         r#"tenantgate_tokens_total{endpoint="chat",direction="input"} 22"#.to_owned(),
         r#"tenantgate_tokens_total{endpoint="chat",direction="output"} 14"#.to_owned(),
         r#"tenantgate_time_to_first_byte_milliseconds_count{endpoint="chat"} 2"#.to_owned(),

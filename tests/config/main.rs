@@ -20,6 +20,7 @@ use tenantgate::policy::{Policy, Unmatched};
 use tenantgate::source::SourceAddress;
 
 mod any;
+mod key_sets;
 mod mistakes;
 mod upstream;
 

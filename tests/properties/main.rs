@@ -11,6 +11,7 @@
 )]
 
 mod credentials;
+mod models;
 mod reference;
 mod routing;
 mod sources;
