@@ -256,6 +256,17 @@ impl<T> Document<T> {
     }
 }
 
+impl<T: Clone> Document<T> {
+    /// The same document, for somebody to whom other terms apply; nothing, where there is none.
+    pub fn inherited_by(&self, terms: Terms, random: u64) -> Option<Self> {
+        let (value, good) = (self.value.clone()?, self.schedule.good.as_ref()?);
+        let mut heir = Self::new(terms);
+        heir.succeeded(value, good.fetched_at, terms.life(None), random);
+        heir.schedule.is_edition(good.edition.clone());
+        Some(heir)
+    }
+}
+
 impl Schedule {
     fn new(terms: Terms) -> Self {
         Self {

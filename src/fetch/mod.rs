@@ -154,15 +154,24 @@ pub struct Wanted<'a> {
 }
 
 impl Fetcher {
-    /// A fetcher for these sources, with what the process has of them already. Sends nothing yet: Envoy runs a
+    /// A fetcher for these sources, with what the process has of them already; sets of keys are taken as they are from the
+    /// fetcher before this one, if it is in the same VM. Sends nothing yet: Envoy runs a
     /// configuration on trial first, in a VM whose callouts it drops.
-    pub fn new(wanted: &Wanted<'_>, clusters: Clusters, host: &mut impl Host) -> Self {
+    pub fn new(
+        wanted: &Wanted<'_>,
+        clusters: Clusters,
+        predecessor: Option<&Self>,
+        host: &mut impl Host,
+    ) -> Self {
         let issuers = wanted.issuers.iter().cloned();
         let key_sets = wanted.key_sets.iter().cloned();
+        let inherited = predecessor.map_or(&[][..], |other| &other.sources.key_sets);
         let mut sources = Sources {
             issuers: issuers.map(IssuerKeys::new).collect(),
             tokens: wanted.tokens.iter().map(AccessToken::new).collect(),
-            key_sets: key_sets.map(KeySet::new).collect(),
+            key_sets: key_sets
+                .map(|source| KeySet::new(source, inherited, host.random()))
+                .collect(),
         };
         for source in sources.iter_mut() {
             for part in source.parts() {

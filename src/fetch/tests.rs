@@ -32,7 +32,7 @@ impl Worker {
             issuers: &[source],
             ..Wanted::default()
         };
-        let fetcher = Fetcher::new(&wanted, Clusters::default(), &mut host);
+        let fetcher = Fetcher::new(&wanted, Clusters::default(), None, &mut host);
         Self { fetcher, host }
     }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -16,35 +16,39 @@ use super::worker::{SharedWorker, Worker};
 use super::{WAKE_SOON, filter_state, host};
 use crate::config;
 use crate::host::{Answer, CalloutId};
+use crate::policy::Policy;
 
 /// The longest sleep, even if nothing is due: metrics are brought up to date, and a clock may be set meanwhile.
 const WAKE_AT_LEAST: Duration = Duration::from_secs(10);
 
 thread_local! {
-    /// Which root of a plugin has its newest configuration. The one before lives on for as long as a stream that it let in.
-    static IN_FORCE: RefCell<BTreeMap<Vec<u8>, u32>> = const { RefCell::new(BTreeMap::new()) };
+    /// Of each plugin, by its name, the worker with the newest configuration. The one before lives on for as long as a
+    /// stream that it let in.
+    static IN_FORCE: RefCell<BTreeMap<Vec<u8>, Weak<RefCell<Worker>>>> =
+        const { RefCell::new(BTreeMap::new()) };
 }
 
 /// The root context of one configuration of the plugin.
 pub(super) struct Root {
     id: u32,
-    /// The plugin's name: several may share this VM.
-    plugin: Vec<u8>,
     /// There is one as soon as a configuration was accepted.
     worker: Option<SharedWorker>,
 }
 
 impl Root {
     pub fn new(id: u32) -> Self {
-        Self {
-            id,
-            plugin: Vec::new(),
-            worker: None,
-        }
+        Self { id, worker: None }
     }
 
-    fn is_in_force(&self) -> bool {
-        IN_FORCE.with_borrow(|roots| roots.get(&self.plugin) == Some(&self.id))
+    /// Puts a policy into force.
+    fn enforce(&mut self, policy: Policy) {
+        // Several plugins may share this VM.
+        let plugin = host::property(&["plugin_name"]).unwrap_or_default();
+        let before = IN_FORCE.with_borrow(|workers| workers.get(&plugin).and_then(Weak::upgrade));
+        let before = before.as_ref().map(|worker| worker.borrow());
+        let worker = Rc::new(RefCell::new(Worker::new(policy, before.as_deref())));
+        IN_FORCE.with_borrow_mut(|workers| workers.insert(plugin, Rc::downgrade(&worker)));
+        self.worker = Some(worker);
     }
 
     /// Goes on with every stream whose wait is over, then sleeps until something is due.
@@ -123,9 +127,7 @@ impl RootContext for Root {
                     policy.endpoints.iter().count()
                 );
                 filter_state::declare();
-                self.plugin = host::property(&["plugin_name"]).unwrap_or_default();
-                IN_FORCE.with_borrow_mut(|roots| roots.insert(self.plugin.clone(), self.id));
-                self.worker = Some(Rc::new(RefCell::new(Worker::new(policy))));
+                self.enforce(policy);
                 // Not now: Envoy configures a VM on trial first and drops its callouts, but never ticks it.
                 let _ = hostcalls::set_tick_period(WAKE_SOON);
                 true
@@ -142,11 +144,8 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(worker) = &self.worker else { return };
-        {
-            let mut worker = worker.borrow_mut();
-            worker.drive();
-            worker.measure(self.is_in_force());
-        }
+        worker.borrow_mut().drive();
+        worker.borrow_mut().measure(is_in_force(worker));
         self.wake(worker);
     }
 
@@ -160,6 +159,11 @@ impl RootContext for Root {
             None => Box::new(super::Unconfigured),
         })
     }
+}
+
+fn is_in_force(worker: &SharedWorker) -> bool {
+    let worker = Rc::downgrade(worker);
+    IN_FORCE.with_borrow(|workers| workers.values().any(|other| other.ptr_eq(&worker)))
 }
 
 /// The answer to a callout, or nothing where it broke off. Its headers may be read only if there are any.

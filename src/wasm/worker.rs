@@ -57,7 +57,8 @@ pub(super) struct Waiting {
 }
 
 impl Worker {
-    pub fn new(policy: Policy) -> Self {
+    /// Takes over from the worker that the plugin had in this VM before.
+    pub fn new(policy: Policy, predecessor: Option<&Self>) -> Self {
         let mut envoy = Envoy::default();
         let fetcher = Fetcher::new(
             &Wanted {
@@ -66,6 +67,7 @@ impl Worker {
                 key_sets: &policy.key_sets,
             },
             policy.clusters.clone(),
+            predecessor.map(|worker| &worker.fetcher),
             &mut envoy,
         );
         Self {

@@ -292,6 +292,18 @@ fn an_edit_of_the_configuration_fetches_nothing_anew() {
         }
     }
     assert_eq!(proxy.cluster(KEYS).hits(), 1);
+    // Nor is it read anew, which takes long for a large one: what other workers share could as well be gone.
+    let shared = proxy.shared_keys();
+    let body = shared
+        .iter()
+        .find(|key| key.contains("/body/"))
+        .expect("it is shared");
+    proxy.set_shared_data(body, "");
+    proxy.reconfigure(with(policy, json!({ "token_cache_size": 100 })));
+    for worker in 0..2 {
+        proxy.send(chat("k-1").on_worker(worker)).admitted();
+    }
+    assert_eq!(proxy.cluster(KEYS).hits(), 1);
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn worker(host: FakeHost) -> Worker {
         tokens: &[credentials],
         ..Wanted::default()
     };
-    let fetcher = Fetcher::new(&wanted, Clusters::default(), &mut host);
+    let fetcher = Fetcher::new(&wanted, Clusters::default(), None, &mut host);
     Worker { fetcher, host }
 }
 
