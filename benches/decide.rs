@@ -15,10 +15,13 @@ use std::rc::Rc;
 use divan::Bencher;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tenantgate::authorizer::api_key::ApiKeys;
 use tenantgate::authorizer::cache::TokenCache;
 use tenantgate::authorizer::jwt::{KeySet, host_crypto};
 use tenantgate::config;
-use tenantgate::fetch::{KeySourceId, Keys, KeysOf, Refresh, State, TokenSourceId, TokensOf};
+use tenantgate::fetch::{
+    ApiKeySetId, ApiKeysOf, KeySourceId, Keys, KeysOf, Refresh, State, TokenSourceId, TokensOf,
+};
 use tenantgate::gate::{Request, Step};
 use tenantgate::policy::Policy;
 use tenantgate::request::RequestHead;
@@ -152,6 +155,7 @@ impl Gate {
 
     fn decide<'a>(&'a mut self, head: &'a RequestHead) -> Step<'a> {
         let request = Request {
+            has_body: false,
             head,
             source_address: || None,
         };
@@ -162,6 +166,12 @@ impl Gate {
 }
 
 struct HeldKeys(KeySet);
+
+impl ApiKeysOf for HeldKeys {
+    fn api_keys(&self, _: ApiKeySetId, _: Timestamp) -> State<&ApiKeys> {
+        State::Coming
+    }
+}
 
 impl TokensOf for HeldKeys {
     fn token(&self, _: TokenSourceId, _: Timestamp) -> State<(&Rc<ProviderCredential>, Timestamp)> {

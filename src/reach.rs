@@ -33,7 +33,9 @@ impl Restrictions {
             return Ok(None);
         }
         if let Some(told) = told_by_path(endpoint, head) {
-            let is_allowed = told.is_some_and(|model| self.allow_model(&model));
+            // What is not the name of a model nobody has allowed.
+            let model = ModelName::new(told.as_bytes());
+            let is_allowed = model.is_some_and(|model| self.allow_model(&model));
             return is_allowed.then_some(None).ok_or(Denial::ModelNotAllowed);
         }
         match (has_body, head.method()) {
@@ -47,16 +49,16 @@ impl Restrictions {
     }
 }
 
-/// What the path says, where it says a model: nothing, where what stands there is not the name of one.
-fn told_by_path(endpoint: &Endpoint, head: &RequestHead) -> Option<Option<ModelName>> {
+/// What the path says, where it says a model.
+fn told_by_path(endpoint: &Endpoint, head: &RequestHead) -> Option<String> {
     let path = head.path()?;
     let captured = RequestPath::parse(path)
         .ok()
         .and_then(|path| endpoint.path.capture(MODEL, &path));
-    match captured {
-        Some(name) => Some(ModelName::new(name.as_bytes())),
-        None => model_in_path(std::str::from_utf8(path).ok()?).map(Some),
-    }
+    captured.or_else(|| {
+        let path = std::str::from_utf8(path).ok()?;
+        model_in_path(path).map(|model| model.as_str().to_owned())
+    })
 }
 
 /// Watches a body for the model that it names.

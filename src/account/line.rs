@@ -51,10 +51,7 @@ impl Closing<'_> {
                 Outcome::Allowed => "allow",
                 Outcome::Denied(_) => "deny",
             }),
-            reason: self.account.outcome.and_then(|outcome| match outcome {
-                Outcome::Allowed => None,
-                Outcome::Denied(reason) => Some(reason),
-            }),
+            reason: self.reason(),
             status: self.status,
             served_model: usage.served_model.as_ref().map(ModelName::as_str),
             cached_input_tokens: usage.cached_input_tokens,

@@ -231,12 +231,16 @@ impl Closing<'_> {
         self.account.identity.as_ref()
     }
 
-    /// The reason of its refusal, or that there is none: of a request that its head did not decide about.
-    pub fn late_verdict(&self) -> Option<Option<&'static str>> {
+    /// Whether its head did not decide about it, so that it has not been counted yet.
+    pub fn is_counted_late(&self) -> bool {
+        self.account.is_counted_late
+    }
+
+    /// The reason of its refusal, if it was refused.
+    pub fn reason(&self) -> Option<&'static str> {
         match self.account.outcome? {
-            _ if !self.account.is_counted_late => None,
-            Outcome::Allowed => Some(None),
-            Outcome::Denied(reason) => Some(Some(reason)),
+            Outcome::Allowed => None,
+            Outcome::Denied(reason) => Some(reason),
         }
     }
 }

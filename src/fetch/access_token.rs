@@ -9,9 +9,10 @@ use serde_json::Value;
 use thiserror::Error;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
-use super::document::{Document, Life, Schedule, State, Terms};
+use super::document::{Document, Schedule, State};
 use super::location::{Clusters, Location};
 use super::source::{Form, Part, Question, Received, Source, Unfit};
+use super::terms::{Life, Terms};
 use crate::host::Answer;
 use crate::json;
 use crate::secret::Secret;

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::document::{BACK_OFF_MOST, Document, Schedule, State, Terms};
+use super::document::{Document, Schedule, State};
 use super::location::{Clusters, Location, LocationError};
 use super::source::{Part, Question, Received, Source, Unfit};
+use super::terms::{BACK_OFF_MOST, Terms};
 use crate::authorizer::jwt::{KeySet, NotAKeySet};
 use crate::json;
 use crate::metrics::Metric;

@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 
-use super::document::{Document, Schedule, State, Terms};
+use super::document::{Document, Schedule, State};
 use super::location::{Clusters, Location};
 use super::source::{Part, Question, Received, Source, Unfit};
+use super::terms::Terms;
 use crate::authorizer::api_key::{ApiKeys, parse_key_set};
 use crate::metrics::Metric;
 use crate::policy::ShortDigest;

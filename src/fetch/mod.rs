@@ -1,17 +1,20 @@
 //! Things fetched: documents behind URLs that are fresh for a while, kept for all who need them.
 //!
 //! [`document`] is the state machine of one document and knows no network; [`Fetcher`] puts it to work on a
-//! [`Host`], once for a whole process (`shared`). What is asked, and what an answer means, is for the sources to say
-//! (`source`): `jwks` has the documents of an issuer, `access_token` the tokens for a provider, `key_set` sets of API
+//! [`Host`], once for a whole process (`shared`). What comes is taken in by `intake`. What is asked, and what an answer means,
+//! is for the sources to say (`source`): `jwks` has the documents of an issuer, `access_token` the tokens for a provider, `key_set` sets of API
 //! keys.
 
 mod access_token;
 pub mod document;
+mod edition;
+mod intake;
 mod jwks;
 mod key_set;
 mod location;
 mod shared;
 mod source;
+mod terms;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -27,16 +30,17 @@ use access_token::AccessToken;
 pub use access_token::{ClientAuth, ClientCredentials};
 pub use document::Refresh;
 pub use document::State;
-pub use document::Terms;
-use document::{Cause, Edition, Schedule};
+use document::{Cause, Schedule};
+use intake::{Taken, fail, take_in, take_over};
 use jwks::IssuerKeys;
 pub use jwks::{IssuerError, KeySource, discovery_location};
 pub use key_set::ApiKeySource;
 use key_set::KeySet;
 pub use location::{Clusters, Location, LocationError};
-use shared::{Note, Shelf, Turn};
+use shared::{Shelf, Turn};
 pub use source::{Part, SourceId};
-use source::{Question, Received, Source, Sources, entity_tag, max_age};
+use source::{Question, Source, Sources};
+pub use terms::Terms;
 
 /// How soon a worker looks whether another one's fetch has ended. Requests may be waiting for it.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(25);
@@ -138,7 +142,7 @@ impl ApiKeysOf for Fetcher {
 /// What is said of an id from another policy.
 fn not_ours<T>() -> State<T> {
     State::Unavailable {
-        retry_after: document::BACK_OFF_MOST,
+        retry_after: terms::BACK_OFF_MOST,
     }
 }
 
@@ -356,147 +360,6 @@ impl Fetcher {
                 }
             }
         }
-    }
-}
-
-/// What an answer brought, for the others.
-struct Taken {
-    note: Note,
-    /// Nothing, where the document is still the same.
-    body: Option<Vec<u8>>,
-}
-
-/// Takes an answer in.
-fn take_in(
-    source: &mut dyn Source,
-    sent: &InFlight,
-    answer: Option<Answer>,
-    clusters: &Clusters,
-    host: &mut impl Host,
-) -> Result<Taken, String> {
-    let answer = answer.ok_or("the answer broke off, or was longer than is taken")?;
-    let fetched_at = sent.sent_at.min(host.now());
-    let fresh_for = max_age(answer.cache_control.as_deref());
-    let random = host.random();
-    let body = match (answer.status, &sent.validator) {
-        (200, _) => {
-            let edition = Edition {
-                id: Edition::id_of(&answer.body),
-                etag: entity_tag(answer.etag),
-                whole_at: fetched_at,
-            };
-            let received = Received {
-                body: &answer.body,
-                fetched_at,
-                fresh_for,
-                random,
-            };
-            if is_held(source, sent.part, &edition) {
-                renew(source, sent.part, &received);
-            } else {
-                source
-                    .accept(sent.part, received, clusters)
-                    .map_err(|error| error.to_string())?;
-            }
-            if let Some(schedule) = source.schedule(sent.part) {
-                schedule.is_edition(edition);
-            }
-            Some(answer.body)
-        }
-        (304, Some(validator)) => {
-            let schedule = source.schedule(sent.part);
-            let ours = schedule.filter(|schedule| schedule.etag() == Some(validator));
-            let etag = answer.etag.as_ref().unwrap_or(validator);
-            match ours {
-                Some(schedule) if etag == validator => {
-                    schedule.revalidated(fetched_at, fresh_for, random);
-                }
-                // Another edition has come meanwhile, from another worker, or nobody knows which one is meant: the next
-                // time it is asked for as a whole.
-                ours => {
-                    if let Some(schedule) = ours {
-                        schedule.forget_etag();
-                    }
-                    return Err("status 304 for another document than there is".to_owned());
-                }
-            }
-            None
-        }
-        _ => return Err(source.refusal(&answer)),
-    };
-    let Some(schedule) = source.schedule(sent.part) else {
-        return Err("it is not asked for any more".to_owned());
-    };
-    let edition = schedule.edition().cloned().unwrap_or_default();
-    let note = Note::new(fetched_at, fresh_for, schedule.hurried_at(), &edition);
-    Ok(Taken { note, body })
-}
-
-/// Takes a newer document over from another worker, if there is one.
-fn take_over(
-    source: &mut dyn Source,
-    part: Part,
-    shared: &Shelf,
-    clusters: &Clusters,
-    host: &mut impl Host,
-) {
-    let Some(schedule) = source.schedule(part) else {
-        return;
-    };
-    let Some(note) = shared.newer(schedule.fetched_at(), host) else {
-        return;
-    };
-    let edition = note.edition();
-    let mut received = Received {
-        body: &[],
-        fetched_at: note.fetched_at(),
-        fresh_for: note.fresh_for(),
-        random: host.random(),
-    };
-    if is_held(source, part, &edition) {
-        renew(source, part, &received);
-    } else {
-        let Some(body) = shared.body(&note, host) else {
-            return;
-        };
-        received.body = &body;
-        if source.accept(part, received, clusters).is_err() {
-            return;
-        }
-    }
-    if let Some(schedule) = source.schedule(part) {
-        schedule.is_edition(edition);
-        if let Some(at) = note.hurried_at() {
-            schedule.hurried_elsewhere(at);
-        }
-    }
-}
-
-/// Whether that edition is the one that there is already. A form asks for something new, even if it looks the same.
-fn is_held(source: &mut dyn Source, part: Part, edition: &Edition) -> bool {
-    let repeats = source.question(part).is_some_and(Question::is_get);
-    let ours = source
-        .schedule(part)
-        .and_then(|schedule| schedule.edition());
-    repeats && ours.is_some_and(|ours| ours.id == edition.id)
-}
-
-/// What there is has been found to be good still.
-fn renew(source: &mut dyn Source, part: Part, received: &Received<'_>) {
-    if let Some(schedule) = source.schedule(part) {
-        schedule.revalidated(received.fetched_at, received.fresh_for, received.random);
-    }
-}
-
-fn fail(source: &mut dyn Source, part: Part, shelf: &Shelf, host: &mut impl Host) {
-    let (now, random) = (host.now(), host.random());
-    host.count(Metric::FetchFailures {
-        issuer: source.name(),
-        document: part,
-    });
-    if let Some(schedule) = source.schedule(part) {
-        let next = schedule.failed(now, random);
-        shelf.publish_failure(next, host);
     }
 }
 

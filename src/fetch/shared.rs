@@ -8,8 +8,10 @@
 use jiff::{SignedDuration, Timestamp};
 use prost::Message;
 
-use super::document::{BACK_OFF_MOST, Edition, later};
+use super::document::later;
+use super::edition::Edition;
 use super::source::{Question, entity_tag};
+use super::terms::BACK_OFF_MOST;
 use crate::host::{Host, Shared};
 
 /// Set apart from what other plugins share, and from other layouts of our own.

@@ -3,6 +3,9 @@ mod tokens;
 
 use std::time::Duration;
 
+use super::edition::Edition;
+use super::shared::Note;
+use super::source::max_age;
 use super::*;
 use crate::host::Callout;
 use crate::host::fake::FakeHost;

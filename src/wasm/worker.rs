@@ -147,7 +147,8 @@ impl Worker {
 
     /// Counts what a request used that is over.
     pub fn closed(&mut self, closing: &Closing<'_>) {
-        if let Some(reason) = closing.late_verdict() {
+        if closing.is_counted_late() {
+            let reason = closing.reason();
             self.envoy.metrics.request(closing.endpoint, reason);
         }
         let usage = &closing.usage;

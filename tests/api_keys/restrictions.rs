@@ -52,7 +52,7 @@ fn the_old_key_of_a_client_holds_beside_the_new_one_until_its_end() {
             .admitted()
             .upstream_saw("x-tenant-id", "acme");
     }
-    proxy.advance(Duration::from_secs(60));
+    proxy.advance(Duration::from_mins(1));
     proxy
         .send(post("/v1/chat").bearer("k-old"))
         .refused(401, "expired_credential");
