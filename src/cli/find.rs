@@ -174,15 +174,47 @@ fn below(place: &str, step: &str) -> String {
 /// The `config` of a wasm filter, if these are the members of one: an `Any`, or a `TypedStruct` around it, as Istio's
 /// `EnvoyFilter`s have it.
 fn wasm_filter(members: &Map<String, Value>) -> Option<&Map<String, Value>> {
-    let is_wasm = |name: &str| text(members, &[name]).is_some_and(|url| url.ends_with(WASM_FILTER));
-    let message = if is_wasm("@type") {
-        members
-    } else if is_wasm("type_url") || is_wasm("typeUrl") {
-        members.get("value")?.as_object()?
-    } else {
-        return None;
+    let message = match shape(members)? {
+        Shape::Any => members,
+        Shape::TypedStruct => members.get("value")?.as_object()?,
     };
     message.get("config").and_then(Value::as_object)
+}
+
+/// How a wasm filter is written.
+enum Shape {
+    Any,
+    TypedStruct,
+}
+
+fn shape(members: &Map<String, Value>) -> Option<Shape> {
+    let is_wasm = |name: &str| text(members, &[name]).is_some_and(|url| url.ends_with(WASM_FILTER));
+    if is_wasm("@type") {
+        Some(Shape::Any)
+    } else if is_wasm("type_url") || is_wasm("typeUrl") {
+        Some(Shape::TypedStruct)
+    } else {
+        None
+    }
+}
+
+/// The `config` of every wasm filter in a resource of Envoy's own, in the order in which [`find`] has them.
+pub(super) fn wasm_filters_mut(value: &mut Value) -> Vec<&mut Map<String, Value>> {
+    match value {
+        Value::Array(elements) => elements.iter_mut().flat_map(wasm_filters_mut).collect(),
+        Value::Object(members) => {
+            if wasm_filter(members).is_none() {
+                return members.values_mut().flat_map(wasm_filters_mut).collect();
+            }
+            let message = match shape(members) {
+                Some(Shape::TypedStruct) => members.get_mut("value").and_then(Value::as_object_mut),
+                Some(Shape::Any) | None => Some(members),
+            };
+            let config = message.and_then(|message| message.get_mut("config"));
+            config.and_then(Value::as_object_mut).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// An `envoy.extensions.wasm.v3.PluginConfig`.
