@@ -133,7 +133,7 @@ fn hosts<'a>(patterns: impl Iterator<Item = &'a HostPattern>) -> BTreeSet<String
         HostPattern::Suffix(suffix) => suffix.split('.').nth(1) == Some(label),
         HostPattern::Any => false,
     };
-    let label = another(&[], "x", |label| {
+    let label = another(&[], "host", |label| {
         patterns.iter().any(|pattern| first_label(pattern, label))
     });
     patterns

@@ -1,7 +1,8 @@
 //! Which requests get in without a credential that did not before. Asks both policies, and reads no configuration but
 //! for what an endpoint answers on.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::ops::ControlFlow;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::authorizer::Authorizer;
 use crate::cli::read::Plugin;
-use crate::endpoint::{Endpoint, HostPattern, Route, Sample, samples};
+use crate::endpoint::{Endpoint, EndpointIndex, HostPattern, Route, Sample, samples};
 use crate::policy::{Policy, Unmatched};
 use crate::source::{AllowList, SourceAddress};
 
@@ -35,7 +36,7 @@ pub(super) enum Opening {
 }
 
 /// What kept requests out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Guarded {
     /// Nobody was let in without a credential.
     ByCredential,
@@ -63,46 +64,60 @@ pub(super) fn openings(old: &Plugin, new: &Plugin) -> Vec<Opening> {
 }
 
 fn openings_among(old: &Plugin, new: &Plugin, most: usize) -> Vec<Opening> {
-    let mut openings = Vec::new();
     let (before, after) = (&old.policy, &new.policy);
-    if (before.unmatched, after.unmatched) == (Unmatched::Deny, Unmatched::Pass) {
-        openings.push(Opening::Unmatched);
-    }
     let mut routes = routes(old, true);
     routes.extend(self::routes(new, false));
-    let (mut seen, mut known) = (0_usize, BTreeSet::new());
+    let (mut seen, mut found) = (0_usize, BTreeMap::new());
     let end = samples(&routes, |sample| {
         seen = seen.saturating_add(1);
         if seen > most {
             return ControlFlow::Break(());
         }
-        let was = guard_of(before, sample);
-        let Some(endpoint) = was.endpoint else {
-            return ControlFlow::Continue(());
-        };
-        let is = verdict(after, sample);
-        if !is.admits.lie_within(&was.admits) {
-            let guarded_by = match was.admits {
-                Sources::Nowhere => Guarded::ByCredential,
-                Sources::Listed(..) | Sources::Anywhere => Guarded::ByAddress,
-            };
-            let taken_by = is.endpoint.map(|endpoint| endpoint.name.clone());
-            let kind = (endpoint.place, taken_by.clone(), sample.preflight, guarded_by);
-            if known.insert(kind) {
-                openings.push(Opening::Of {
-                    endpoint: endpoint.name.clone(),
-                    guarded_by,
-                    taken_by,
-                    example: sample.clone(),
-                });
+        if let Some((kind, opening)) = opening(before, after, sample) {
+            // Where requests themselves get in, their preflights are not worth a word.
+            match found.entry(kind) {
+                Entry::Vacant(place) => {
+                    place.insert(opening);
+                }
+                Entry::Occupied(mut place) if place.get().is_of_preflights() => {
+                    place.insert(opening);
+                }
+                Entry::Occupied(_) => {}
             }
         }
         ControlFlow::Continue(())
     });
-    if end.is_break() {
-        openings.push(Opening::TooMany);
+    let passes = (before.unmatched, after.unmatched) == (Unmatched::Deny, Unmatched::Pass);
+    let others = [
+        passes.then_some(Opening::Unmatched),
+        end.is_break().then_some(Opening::TooMany),
+    ];
+    found.into_values().chain(others.into_iter().flatten()).collect()
+}
+
+/// Whether the sample is let in that was not, and between which two endpoints that was.
+fn opening(
+    before: &Policy,
+    after: &Policy,
+    sample: &Sample,
+) -> Option<((EndpointIndex, Option<EndpointIndex>), Opening)> {
+    let was = guard_of(before, sample);
+    let endpoint = was.endpoint?;
+    let is = verdict(after, sample);
+    if is.admits.lie_within(&was.admits) {
+        return None;
     }
-    openings
+    let opening = Opening::Of {
+        endpoint: endpoint.name.clone(),
+        guarded_by: match was.admits {
+            Sources::Nowhere => Guarded::ByCredential,
+            Sources::Listed(..) | Sources::Anywhere => Guarded::ByAddress,
+        },
+        taken_by: is.endpoint.map(|endpoint| endpoint.name.clone()),
+        example: sample.clone(),
+    };
+    let kind = (endpoint.place, is.endpoint.map(|endpoint| endpoint.place));
+    Some((kind, opening))
 }
 
 /// Whether somebody gets in without a credential at all.
@@ -207,6 +222,12 @@ fn routes(plugin: &Plugin, wanted: bool) -> Vec<Route> {
         .collect()
 }
 
+impl Opening {
+    fn is_of_preflights(&self) -> bool {
+        matches!(self, Self::Of { example, .. } if example.preflight)
+    }
+}
+
 impl fmt::Display for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -250,6 +271,9 @@ impl fmt::Display for Opening {
         }
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
