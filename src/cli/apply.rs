@@ -67,7 +67,10 @@ fn try_to(
     let before = old.as_ref().map(|old| only_plugin(old, to));
     let id = after.policy.config_id.to_string();
     set_version(&mut document, &id);
-    if old.as_ref().is_some_and(|old| without_version(old) == without_version(&document)) {
+    if old
+        .as_ref()
+        .is_some_and(|old| without_version(old) == without_version(&document))
+    {
         outcome.say(format_args!("{}: no change, config_id {id}", to.display()));
         return Ok(());
     }
@@ -75,7 +78,11 @@ fn try_to(
     let (was, lines, openings) = match &before {
         Some(Ok(before)) => {
             let changes = changes(before, &after);
-            (before.policy.config_id.to_string(), changes.lines, changes.openings)
+            (
+                before.policy.config_id.to_string(),
+                changes.lines,
+                changes.openings,
+            )
         }
         Some(Err(_)) if is_open_somewhere(&after) => {
             let unknown = "OPENS something, maybe: what stands there is refused by the filter, so it cannot be compared";
@@ -96,7 +103,9 @@ fn try_to(
     }
 
     let text = written(&document, to, replacement.old.as_deref())?;
-    replacement.with(&text).map_err(|error| unusable(to, error))?;
+    replacement
+        .with(&text)
+        .map_err(|error| unusable(to, error))?;
     outcome.say(format_args!("{}: config_id: {was} → {id}", to.display()));
     for line in lines.iter().chain(&openings) {
         outcome.say(format_args!("  {line}"));
@@ -162,7 +171,10 @@ fn only_plugin(document: &Value, file: &Path) -> Result<Plugin, Refusal> {
         return Err(wrong(file, none));
     };
     if !ours.is_empty() {
-        return Err(wrong(file, "several filters are ours; give each a file of its own"));
+        return Err(wrong(
+            file,
+            "several filters are ours; give each a file of its own",
+        ));
     }
     let place = Where {
         file,
@@ -183,9 +195,17 @@ fn with_plugin(mut document: Value, plugin: &Plugin, file: &Path) -> Result<Valu
     let mut filters = filters.into_iter().zip(ours).filter(|(_, ours)| *ours);
     match (filters.next(), filters.next()) {
         (Some((filter, _)), None) => put(filter, plugin),
-        (None, _) => return Err(wrong(file, "no wasm filter in it is ours; apply a whole resource file")),
+        (None, _) => {
+            return Err(wrong(
+                file,
+                "no wasm filter in it is ours; apply a whole resource file",
+            ));
+        }
         (Some(_), Some(_)) => {
-            return Err(wrong(file, "several filters are ours; give each a file of its own"));
+            return Err(wrong(
+                file,
+                "several filters are ours; give each a file of its own",
+            ));
         }
     }
     drop(filters);
@@ -195,7 +215,9 @@ fn with_plugin(mut document: Value, plugin: &Plugin, file: &Path) -> Result<Valu
 /// In the form in which the configuration was there before.
 fn put(filter: &mut Map<String, Value>, plugin: &Plugin) {
     let before = filter.get("configuration");
-    let kind = before.and_then(|any| any.get("@type")).and_then(Value::as_str);
+    let kind = before
+        .and_then(|any| any.get("@type"))
+        .and_then(Value::as_str);
     let configuration = if kind.is_some_and(|kind| kind.ends_with(STRING_VALUE)) {
         json!({ "@type": kind, "value": plugin.document.to_string() })
     } else {
@@ -208,7 +230,10 @@ fn put(filter: &mut Map<String, Value>, plugin: &Plugin) {
 fn same_names(old: &Value, new: &Value, file: &Path) -> Result<(), Refusal> {
     let names = |document: &Value| -> Vec<String> {
         let resources = document.get("resources").and_then(Value::as_array);
-        let names = resources.into_iter().flatten().map(|resource| &resource["name"]);
+        let names = resources
+            .into_iter()
+            .flatten()
+            .map(|resource| &resource["name"]);
         names.filter_map(Value::as_str).map(str::to_owned).collect()
     };
     let (before, after) = (names(old), names(new));
@@ -240,7 +265,9 @@ fn without_version(document: &Value) -> Value {
 /// The document as Envoy reads a file of that name: YAML where it is called so, else JSON.
 fn written(document: &Value, file: &Path, old: Option<&str>) -> Result<String, Refusal> {
     let is_yaml = file.extension().is_some_and(|extension| {
-        ["yaml", "yml"].iter().any(|yaml| extension.eq_ignore_ascii_case(yaml))
+        ["yaml", "yml"]
+            .iter()
+            .any(|yaml| extension.eq_ignore_ascii_case(yaml))
     });
     if !is_yaml {
         return Ok(format!("{document:#}\n"));

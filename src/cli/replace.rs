@@ -133,7 +133,10 @@ mod tests {
             assert_eq!(kept & 0o777, mode);
         }
         symlink(&file, &link).unwrap();
-        for (path, expected) in [(link.as_path(), "symbolic link"), (folder.path(), "not a file")] {
+        for (path, expected) in [
+            (link.as_path(), "symbolic link"),
+            (folder.path(), "not a file"),
+        ] {
             let refused = Replacement::of(path).unwrap_err().to_string();
             assert!(refused.contains(expected), "{refused}");
         }

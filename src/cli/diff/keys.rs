@@ -31,7 +31,9 @@ pub(super) fn differences(
             said.entry(line).or_default().insert(name);
         }
         for key in after.keys().filter(|key| !before.contains_key(*key)) {
-            said.entry(format!("key added: {key}")).or_default().insert(name);
+            said.entry(format!("key added: {key}"))
+                .or_default()
+                .insert(name);
         }
     }
     said.into_iter()
@@ -72,14 +74,24 @@ fn alteration(old: &Value, new: &Value) -> Option<String> {
     let shown = |value: Option<&Value>| {
         value.map_or_else(
             || "not written".to_owned(),
-            |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+            |value| {
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+            },
         )
     };
     let changes: Vec<String> = changed(Some(old), Some(new))
         .into_iter()
         // The same key, written another way.
         .filter(|name| !matches!(name.as_str(), "key" | "key_sha256"))
-        .map(|name| format!("{name}: {} → {}", shown(old.get(&name)), shown(new.get(&name))))
+        .map(|name| {
+            format!(
+                "{name}: {} → {}",
+                shown(old.get(&name)),
+                shown(new.get(&name))
+            )
+        })
         .collect();
     (!changes.is_empty()).then(|| changes.join(", "))
 }

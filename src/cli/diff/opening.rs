@@ -92,7 +92,10 @@ fn openings_among(old: &Plugin, new: &Plugin, most: usize) -> Vec<Opening> {
         passes.then_some(Opening::Unmatched),
         end.is_break().then_some(Opening::TooMany),
     ];
-    found.into_values().chain(others.into_iter().flatten()).collect()
+    found
+        .into_values()
+        .chain(others.into_iter().flatten())
+        .collect()
 }
 
 /// Whether the sample is let in that was not, and between which two endpoints that was.
@@ -307,7 +310,11 @@ mod tests {
             list
         };
         for (inner, outer, expected) in [
-            (&["10.0.0.0/8"][..], &["10.0.0.0/9", "10.128.0.0/9"][..], true),
+            (
+                &["10.0.0.0/8"][..],
+                &["10.0.0.0/9", "10.128.0.0/9"][..],
+                true,
+            ),
             (&["10.0.0.0/8"], &["10.0.0.0/9"], false),
             (&[], &[], true),
             (&["10.1.2.3"], &["10.0.0.0/8"], true),

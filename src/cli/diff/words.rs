@@ -20,12 +20,7 @@ const PLAIN: [&str; 7] = [
     "usage",
 ];
 /// Members of the whole whose values are told as they were written.
-const PLAIN_ON_TOP: [&str; 4] = [
-    "source_address",
-    "unmatched",
-    "token_cache_size",
-    "metrics",
-];
+const PLAIN_ON_TOP: [&str; 4] = ["source_address", "unmatched", "token_cache_size", "metrics"];
 
 /// All differences, a line each.
 pub(super) fn differences(old: &Value, new: &Value) -> Vec<String> {
@@ -38,7 +33,11 @@ pub(super) fn differences(old: &Value, new: &Value) -> Vec<String> {
             Some(now) => {
                 let mut found = Vec::new();
                 compare(endpoint, now, &mut found);
-                lines.extend(found.into_iter().map(|line| format!("endpoint `{name}`: {line}")));
+                lines.extend(
+                    found
+                        .into_iter()
+                        .map(|line| format!("endpoint `{name}`: {line}")),
+                );
             }
         }
     }
@@ -95,7 +94,11 @@ fn on_top(old: &Value, new: &Value, lines: &mut Vec<String>) {
                 for part in changed(before, after) {
                     let part_of = |value: Option<&Value>| value.and_then(|v| v.get(&part)).cloned();
                     let (before, after) = (part_of(before), part_of(after));
-                    lines.push(told(&format!("{name}: {part}"), before.as_ref(), after.as_ref()));
+                    lines.push(told(
+                        &format!("{name}: {part}"),
+                        before.as_ref(),
+                        after.as_ref(),
+                    ));
                 }
             }
             // Parts with names of their own, which may hold URLs with secrets in them.
@@ -276,7 +279,10 @@ fn by_kind(authorizer: Option<&Value>) -> BTreeMap<(String, String, usize), &Val
 fn upstream_auth(old: Option<&Value>, new: Option<&Value>) -> String {
     let kind = |value: &Value| {
         let by_tenant = value.get("by_tenant").map(|_| "by tenant");
-        text(value, "type").or(by_tenant).unwrap_or_default().to_owned()
+        text(value, "type")
+            .or(by_tenant)
+            .unwrap_or_default()
+            .to_owned()
     };
     match (old, new) {
         (None, Some(new)) => format!("upstream_auth added: the provider sees {}", kind(new)),
@@ -287,7 +293,9 @@ fn upstream_auth(old: Option<&Value>, new: Option<&Value>) -> String {
         (Some(old), Some(new)) if kind(old) != kind(new) => {
             format!("upstream_auth: {} → {}", kind(old), kind(new))
         }
-        (Some(old), Some(new)) => format!("upstream_auth ({}) {}", kind(new), alterations(old, new)),
+        (Some(old), Some(new)) => {
+            format!("upstream_auth ({}) {}", kind(new), alterations(old, new))
+        }
         (None, None) => String::new(),
     }
 }

@@ -71,8 +71,7 @@ const SOURCES: [fn() -> Option<Vec<u8>>; 3] = [
 ];
 
 fn authorizer() -> impl Strategy<Value = Value> {
-    let guarded =
-        json!({ "type": "api_key", "keys": [{ "client_id": "c", "key": "a-good-key" }] });
+    let guarded = json!({ "type": "api_key", "keys": [{ "client_id": "c", "key": "a-good-key" }] });
     select(vec![guarded, json!({ "type": "none" })])
 }
 
@@ -87,7 +86,11 @@ fn path() -> impl Strategy<Value = String> {
             .enumerate()
             .map(|(index, text)| format!("/{}", text.replace('N', &format!("n{index}"))));
         let path = named.collect::<String>() + last;
-        if path.is_empty() { "/".to_owned() } else { path }
+        if path.is_empty() {
+            "/".to_owned()
+        } else {
+            path
+        }
     })
 }
 
@@ -131,9 +134,7 @@ fn endpoint() -> impl Strategy<Value = Value> {
 /// As many of the endpoints as do not clash.
 fn configuration(endpoints: &[Value], unmatched: &str, source_address: &str) -> Option<Plugin> {
     let mut kept: Vec<Value> = Vec::new();
-    let document = |endpoints: &[Value]| {
-        json!({ "endpoints": endpoints, "unmatched": unmatched, "source_address": source_address })
-    };
+    let document = |endpoints: &[Value]| json!({ "endpoints": endpoints, "unmatched": unmatched, "source_address": source_address });
     let mut made = None;
     for (number, endpoint) in endpoints.iter().enumerate() {
         let mut endpoint = endpoint.clone();
@@ -159,7 +160,10 @@ fn whole() -> impl Strategy<Value = (Vec<Value>, &'static str, &'static str)> {
 fn edit() -> impl Strategy<Value = (Plugin, Plugin)> {
     let changes = prop::collection::vec((any::<Index>(), prop::option::of(endpoint())), 0..4);
     let authorizers = prop::collection::vec((any::<Index>(), authorizer()), 0..2);
-    let tops = prop::option::of((select(vec!["deny", "pass"]), select(vec!["peer", "forwarded"])));
+    let tops = prop::option::of((
+        select(vec!["deny", "pass"]),
+        select(vec!["peer", "forwarded"]),
+    ));
     (whole(), changes, authorizers, tops).prop_filter_map(
         "no configuration",
         |((old, unmatched, mode), changes, authorizers, tops)| {
