@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::check::{NONE_IS_OURS, NOTHING_FOUND};
 use super::diff::{changes, is_open_somewhere};
 use super::find::{find, wasm_filters_mut};
-use super::read::{Plugin, Where, documents, ours, plugin, read};
+use super::read::{Plugin, Where, documents, has_extension, ours, plugin, read};
 use super::replace::Replacement;
 use super::{Outcome, Status};
 
@@ -264,12 +264,7 @@ fn without_version(document: &Value) -> Value {
 
 /// The document as Envoy reads a file of that name: YAML where it is called so, else JSON.
 fn written(document: &Value, file: &Path, old: Option<&str>) -> Result<String, Refusal> {
-    let is_yaml = file.extension().is_some_and(|extension| {
-        ["yaml", "yml"]
-            .iter()
-            .any(|yaml| extension.eq_ignore_ascii_case(yaml))
-    });
-    if !is_yaml {
+    if !has_extension(file, &["yaml", "yml"]) {
         return Ok(format!("{document:#}\n"));
     }
     // All texts quoted, so that no reader takes one for a number or a truth value.

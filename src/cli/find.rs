@@ -2,9 +2,13 @@
 //!
 //! Knows where others keep the configuration of a wasm filter, and nothing of what is in it.
 
+use std::path::Path;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
+
+use super::read::{documents, has_extension};
 
 const WASM_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
 
@@ -130,6 +134,7 @@ fn resource(value: &Value, place: &str, found: &mut Vec<Found>) {
                         )
                     }));
                 }
+                Some("ConfigMap") => config_map(members, &place, found),
                 _ => match wasm_filter(members) {
                     Some(config) => found.push(envoy(config, &place)),
                     None => {
@@ -141,6 +146,28 @@ fn resource(value: &Value, place: &str, found: &mut Vec<Found>) {
             }
         }
         _ => {}
+    }
+}
+
+/// The files in a `ConfigMap`.
+fn config_map(members: &Map<String, Value>, place: &str, found: &mut Vec<Found>) {
+    let files = object(members, &["data"]).into_iter().flatten();
+    for (name, text) in files.filter_map(|(name, text)| Some((name, text.as_str()?))) {
+        let place = below(place, &format!("data[{name}]"));
+        match documents(text, Path::new(name)) {
+            Ok(documents) => documents
+                .iter()
+                .for_each(|document| resource(document, &place, found)),
+            Err(message) if has_extension(Path::new(name), &["json", "yaml", "yml"]) => {
+                found.push(Found {
+                    place,
+                    names: vec![name.clone()],
+                    configuration: Configuration::Unusable(message),
+                });
+            }
+            // Any other text.
+            Err(_) => {}
+        }
     }
 }
 

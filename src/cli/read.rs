@@ -35,9 +35,7 @@ pub(super) fn read(file: &Path) -> io::Result<String> {
 
 /// The documents of a file. JSON is read as the filter reads it, which is stricter than YAML.
 pub(super) fn documents(text: &str, file: &Path) -> Result<Vec<Value>, String> {
-    let named_json = file
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let named_json = has_extension(file, &["json"]);
     match json::parse(text.as_bytes()) {
         Ok(document) => Ok(vec![document]),
         Err(error)
@@ -52,6 +50,15 @@ pub(super) fn documents(text: &str, file: &Path) -> Result<Vec<Value>, String> {
         )
         .map_err(|error| format!("not YAML: {error}")),
     }
+}
+
+/// Whether a file is called so.
+pub(super) fn has_extension(file: &Path, extensions: &[&str]) -> bool {
+    file.extension().is_some_and(|extension| {
+        extensions
+            .iter()
+            .any(|known| extension.eq_ignore_ascii_case(known))
+    })
 }
 
 /// Those that are ours, and the others. One that is alone is meant, whatever it is called.

@@ -22,6 +22,8 @@ pub const ACCESS_LOG: &str = "access.log";
 pub const TOLD: &str = "told.log";
 /// The file that Envoy watches for a live configuration.
 pub const LIVE_FILTER: &str = "filter.json";
+/// The folder that a ConfigMap is mounted as, in which that file is then.
+pub const MOUNT: &str = "mount";
 
 /// What the HTTP connection manager does before any filter sees a request.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +84,10 @@ pub struct Setup {
     pub concurrency: u32,
     /// The filter comes by ECDS from a file and can be changed while Envoy runs.
     pub live: bool,
+    /// That file is in a folder of links, which are swapped, as Kubernetes does it with a ConfigMap.
+    pub mounted: bool,
+    /// A bootstrap as an operator wrote it, in YAML, instead of one made of all this.
+    pub written: Option<String>,
     /// Environment variables of Envoy that the VM may read.
     pub environment: Vec<(String, String)>,
     /// The module, if it is another one than the filter.
@@ -106,6 +112,8 @@ impl Setup {
             listener: Listener::HARDENED,
             concurrency: 1,
             live: false,
+            mounted: false,
+            written: None,
             environment: Vec::new(),
             module: None,
             beside: None,
@@ -147,6 +155,29 @@ impl Setup {
     pub fn live(mut self) -> Self {
         self.live = true;
         self
+    }
+
+    /// The same, out of a ConfigMap.
+    #[must_use]
+    pub fn mounted(mut self) -> Self {
+        self.mounted = true;
+        self.live()
+    }
+
+    /// This bootstrap, in YAML, as it is.
+    #[must_use]
+    pub fn written(mut self, bootstrap: String) -> Self {
+        self.written = Some(bootstrap);
+        self
+    }
+
+    /// Where the file is that Envoy watches.
+    pub fn live_filter(&self, folder: &Path) -> PathBuf {
+        if self.mounted {
+            folder.join(MOUNT).join(LIVE_FILTER)
+        } else {
+            folder.join(LIVE_FILTER)
+        }
     }
 
     /// The plugin configuration as JSON text.
@@ -222,11 +253,12 @@ impl Setup {
 
     fn filter_in_its_carrier(&self, folder: &Path) -> Value {
         if self.live {
+            let mut source = json!({ "path": self.live_filter(folder) });
+            if self.mounted {
+                source["watched_directory"] = json!({ "path": folder.join(MOUNT) });
+            }
             json!({ "name": FILTER, "config_discovery": {
-                "config_source": {
-                    "path_config_source": { "path": folder.join(LIVE_FILTER) },
-                    "resource_api_version": "V3",
-                },
+                "config_source": { "path_config_source": source, "resource_api_version": "V3" },
                 "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
             } })
         } else {

@@ -21,6 +21,7 @@
     reason = "a test fails by panicking, waits by the real clock, says why on stderr, and has no hot path"
 )]
 
+pub mod command;
 pub mod dialects;
 pub mod envoy;
 pub mod envoy_config;
@@ -38,6 +39,7 @@ pub mod tokens;
 pub mod upstream;
 pub mod wasm;
 pub mod wire;
+pub mod wrk;
 
 pub use envoy::{Answer, Envoy};
 pub use envoy_config::{Listener, Setup};
