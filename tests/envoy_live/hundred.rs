@@ -140,6 +140,14 @@ fn a_hundred_edits(setup: impl FnOnce(Setup) -> Setup, edit: impl Fn(&Envoy, &Va
         delays[EDITS - 1],
     );
     assert_eq!(load.failures, 0);
+    // That much a wrong key is worth to the count.
+    let wrong = Wrk::start(envoy.address(), "/chat", &key(0), 2);
+    std::thread::sleep(Duration::from_millis(300));
+    let wrong = wrong.stop();
+    assert!(
+        wrong.requests > 0 && wrong.failures == wrong.requests,
+        "{wrong:?}"
+    );
     assert!(load.requests > 10_000 && asked > 1_000, "{load:?}, {asked}");
     // Every edit began with the keys of the issuer that were there.
     assert_eq!((issuer.discovery_hits(), issuer.jwks_hits()), (1, 1));
