@@ -151,35 +151,6 @@ fn the_filter_is_found_in_every_kubernetes_resource_that_carries_one() {
 }
 
 #[test]
-fn the_filter_is_found_in_a_config_map() {
-    let inside = include_str!("configs/ecds.yaml");
-    let map = |text: &str| {
-        let data = serde_json::json!({ "gate.yaml": text, "notes.txt": ": no YAML [" });
-        serde_json::json!({ "kind": "ConfigMap", "metadata": { "name": "gate" }, "data": data })
-            .to_string()
-    };
-    let answer = tenantgate(&["check", "-"], &map(inside));
-    let place = "ConfigMap gate: data[gate.yaml]";
-    assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""));
-    assert!(
-        answer
-            .stdout
-            .starts_with(&format!("-: {place}.resources[0].")),
-        "{}",
-        answer.stdout
-    );
-    let answer = tenantgate(&["check", "-"], &map("resources: ["));
-    assert_eq!(answer.status, Some(1));
-    assert!(
-        answer
-            .stderr
-            .starts_with(&format!("-: {place}: not YAML: ")),
-        "{}",
-        answer.stderr
-    );
-}
-
-#[test]
 fn what_is_no_configuration_is_said_to_be_none() {
     let directory = tempfile::tempdir().unwrap();
     for (name, text, message) in [

@@ -16,7 +16,7 @@ const STRING_VALUE: &str = "google.protobuf.StringValue";
 /// What to put into the file.
 enum New {
     /// Another plugin configuration; the rest of the file stays.
-    Plugin(Plugin),
+    Plugin(Value),
     /// Another file.
     Resources(Value),
 }
@@ -141,7 +141,7 @@ fn new(text: &str, config: &Path) -> Result<New, Refusal> {
             only_plugin(&document, config)?;
             Ok(New::Resources(document))
         }
-        Ok([document]) => only_plugin(&document, config).map(New::Plugin),
+        Ok([document]) => only_plugin(&document, config).map(|plugin| New::Plugin(plugin.document)),
         Err(_) => Err(wrong(config, "must be one document")),
     }
 }
@@ -187,7 +187,7 @@ fn only_plugin(document: &Value, file: &Path) -> Result<Plugin, Refusal> {
 }
 
 /// The same resources with another plugin configuration in the filter that is ours.
-fn with_plugin(mut document: Value, plugin: &Plugin, file: &Path) -> Result<Value, Refusal> {
+fn with_plugin(mut document: Value, plugin: &Value, file: &Path) -> Result<Value, Refusal> {
     let found = find(vec![document.clone()]);
     let alone = found.len() == 1;
     let ours: Vec<bool> = found.iter().map(|found| alone || found.is_ours()).collect();
@@ -213,15 +213,15 @@ fn with_plugin(mut document: Value, plugin: &Plugin, file: &Path) -> Result<Valu
 }
 
 /// In the form in which the configuration was there before.
-fn put(filter: &mut Map<String, Value>, plugin: &Plugin) {
+fn put(filter: &mut Map<String, Value>, plugin: &Value) {
     let before = filter.get("configuration");
     let kind = before
         .and_then(|any| any.get("@type"))
         .and_then(Value::as_str);
     let configuration = if kind.is_some_and(|kind| kind.ends_with(STRING_VALUE)) {
-        json!({ "@type": kind, "value": plugin.document.to_string() })
+        json!({ "@type": kind, "value": plugin.to_string() })
     } else {
-        json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": plugin.document })
+        json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": plugin })
     };
     filter.insert("configuration".to_owned(), configuration);
 }

@@ -167,7 +167,7 @@ struct Live<'a> {
     in_rest: bool,
 }
 
-impl<'a> Live<'a> {
+impl Live<'_> {
     fn ends_here(&self) -> bool {
         self.in_rest || self.left.is_empty()
     }
@@ -208,7 +208,7 @@ impl<B, V: FnMut(&Sample) -> ControlFlow<B>> Walk<'_, V> {
         for live in live {
             match live.left.first() {
                 Some(Segment::Literal(text)) => {
-                    literal.entry(text.as_str()).or_default().push(live)
+                    literal.entry(text.as_str()).or_default().push(live);
                 }
                 _ => others.push(live),
             }

@@ -302,47 +302,6 @@ fn keys_are_told_by_client_and_digest_and_never_shown() {
 }
 
 #[test]
-fn files_of_all_kinds_are_compared() {
-    let files = Files::new();
-    let plugin = files.write("plugin.json", &of(&[guarded("e", "/e")]).to_string());
-    let resource = |endpoint: &Value| json!({ "kind": "WasmPlugin", "metadata": { "name": "gate" }, "spec": { "pluginConfig": of(&[endpoint.clone()]) } });
-    let same = files.write("same.yaml", &resource(&guarded("e", "/e")).to_string());
-    let opened = resource(&open("e", "/e")).to_string();
-
-    let said = tenantgate(&["diff", &plugin, &same], "");
-    assert_eq!(said.status, Some(0), "{said:?}");
-    assert!(said.stdout.starts_with("no change, config_id "), "{said:?}");
-    let said = tenantgate(&["diff", &plugin, "-"], &opened);
-    assert_eq!(said.status, Some(1), "{said:?}");
-
-    // Several in each: those in the same places belong together.
-    let both =
-        |one: &str, two: &str| format!("{one}\n---\n{}", two.replace("gate", "tenantgate-2"));
-    let (good, bad) = (resource(&guarded("e", "/e")).to_string(), opened);
-    let named = |text: &str| text.replace("\"gate\"", "\"tenantgate-1\"");
-    let old = files.write("old.yaml", &both(&named(&good), &good));
-    let new = files.write("new.yaml", &both(&named(&good), &bad));
-    let said = tenantgate(&["diff", &old, &new], "");
-    assert_eq!(said.status, Some(1), "{said:?}");
-    assert!(
-        said.stdout
-            .contains("WasmPlugin tenantgate-2: spec.pluginConfig: OPENS "),
-        "{said:?}"
-    );
-    assert!(
-        said.stdout
-            .contains("WasmPlugin tenantgate-1: spec.pluginConfig: no change"),
-        "{said:?}"
-    );
-    let said = tenantgate(&["diff", &old, &plugin], "");
-    assert_eq!(said.status, Some(2), "{said:?}");
-    assert!(
-        said.stderr.contains("Compare them one at a time"),
-        "{said:?}"
-    );
-}
-
-#[test]
 fn what_cannot_be_used_is_status_2_with_every_error() {
     let files = Files::new();
     let good = files.write("good.json", &of(&[guarded("e", "/e")]).to_string());

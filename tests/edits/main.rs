@@ -11,6 +11,7 @@ mod apply;
 #[path = "../harness/command.rs"]
 mod command;
 mod diff;
+mod files;
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
 //! A hundred edits in a row, each of which takes one client's key away and gives another one a key, under as much load as
-//! two workers bear: by a file that is renamed, and by a ConfigMap whose links are swapped.
+//! two workers bear: by a file that is renamed, and by a `ConfigMap` whose links are swapped.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -298,12 +298,11 @@ fn swap_mount(mount: &Path, text: &str) {
     fs::rename(&folder, mount.join(name)).expect("the folder in the mount");
     symlink(name, mount.join("..data_tmp")).expect("a link");
     fs::rename(mount.join("..data_tmp"), &data).expect("a rename");
-    match old {
-        Some(old) => fs::remove_dir_all(mount.join(old)).expect("the old folder"),
-        None => {
-            let link = Path::new("..data").join(LIVE_FILTER);
-            symlink(link, mount.join(LIVE_FILTER)).expect("a link");
-        }
+    if let Some(old) = old {
+        fs::remove_dir_all(mount.join(old)).expect("the old folder");
+    } else {
+        let link = Path::new("..data").join(LIVE_FILTER);
+        symlink(link, mount.join(LIVE_FILTER)).expect("a link");
     }
 }
 

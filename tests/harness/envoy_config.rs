@@ -22,7 +22,7 @@ pub const ACCESS_LOG: &str = "access.log";
 pub const TOLD: &str = "told.log";
 /// The file that Envoy watches for a live configuration.
 pub const LIVE_FILTER: &str = "filter.json";
-/// The folder that a ConfigMap is mounted as, in which that file is then.
+/// The folder that a `ConfigMap` is mounted as, in which that file is then.
 pub const MOUNT: &str = "mount";
 
 /// What the HTTP connection manager does before any filter sees a request.
@@ -84,7 +84,7 @@ pub struct Setup {
     pub concurrency: u32,
     /// The filter comes by ECDS from a file and can be changed while Envoy runs.
     pub live: bool,
-    /// That file is in a folder of links, which are swapped, as Kubernetes does it with a ConfigMap.
+    /// That file is in a folder of links, which are swapped, as Kubernetes does it with a `ConfigMap`.
     pub mounted: bool,
     /// A bootstrap as an operator wrote it, in YAML, instead of one made of all this.
     pub written: Option<String>,
@@ -157,7 +157,7 @@ impl Setup {
         self
     }
 
-    /// The same, out of a ConfigMap.
+    /// The same, out of a `ConfigMap`.
     #[must_use]
     pub fn mounted(mut self) -> Self {
         self.mounted = true;

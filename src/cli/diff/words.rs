@@ -140,17 +140,17 @@ fn summary(endpoint: &Value) -> String {
         let texts = texts.map(|list| list.iter().filter_map(Value::as_str).collect::<Vec<_>>());
         texts.map_or_else(|| otherwise.to_owned(), |texts| texts.join(", "))
     };
-    let mut line = format!(
-        "{} {} on {}, {}",
+    let from = endpoint
+        .get("allow_from")
+        .map(|networks| format!(", from {networks}"));
+    format!(
+        "{} {} on {}, {}{}",
         list("methods", "any method"),
         text(endpoint, "path").unwrap_or_default(),
         list("hosts", "any host"),
-        guards(endpoint.get("authorizer"))
-    );
-    if let Some(allow_from) = endpoint.get("allow_from") {
-        line += &format!(", from {allow_from}");
-    }
-    line
+        guards(endpoint.get("authorizer")),
+        from.unwrap_or_default()
+    )
 }
 
 /// What an authorizer asks for.
