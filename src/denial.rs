@@ -34,6 +34,10 @@ pub enum Denial {
     /// The caller is good, but names no tenant that could be told downstream, or one without a credential for the
     /// provider.
     TenantUnknown,
+    /// The API key is good, but not for this endpoint.
+    EndpointNotAllowed,
+    /// The API key is good, but not for the model that is asked for, or it cannot be told which one that is.
+    ModelNotAllowed,
     /// The keys that would decide cannot be had right now: our fault, so never a 401.
     KeysUnavailable {
         /// When trying again makes sense.
@@ -157,6 +161,14 @@ impl Denial {
                 "tenant_unknown",
                 "The credential names no tenant that may call this endpoint.",
             ),
+            Self::EndpointNotAllowed => Row::forbidden(
+                "endpoint_not_allowed",
+                "This API key may not call this endpoint.",
+            ),
+            Self::ModelNotAllowed => Row::forbidden(
+                "model_not_allowed",
+                "This API key may not call this model, or the request names none.",
+            ),
             Self::UnknownEndpoint => Row {
                 status: 404,
                 reason: "unknown_endpoint",
@@ -219,7 +231,7 @@ impl Row {
 mod tests {
     use super::*;
 
-    const EVERY_DENIAL: [Denial; 12] = [
+    const EVERY_DENIAL: [Denial; 14] = [
         Denial::AmbiguousPath,
         Denial::AmbiguousHost,
         Denial::UnknownEndpoint,
@@ -230,6 +242,8 @@ mod tests {
         Denial::ExpiredCredential,
         Denial::ClaimMismatch,
         Denial::TenantUnknown,
+        Denial::EndpointNotAllowed,
+        Denial::ModelNotAllowed,
         Denial::KeysUnavailable {
             retry_after: SignedDuration::from_secs(7),
         },

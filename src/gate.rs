@@ -12,9 +12,10 @@ use crate::authorizer::{Authorizer, CredentialKind, Halt};
 use crate::credential::Presented;
 use crate::denial::Denial;
 use crate::endpoint::{Addressed, Endpoint};
-use crate::fetch::{KeysOf, SourceId, TokensOf};
+use crate::fetch::{ApiKeysOf, KeysOf, SourceId, TokensOf};
 use crate::identity::Identity;
 use crate::policy::{Policy, Unmatched};
+use crate::reach::ModelWatch;
 use crate::request::{Edits, RequestHead};
 use crate::upstream::Loan;
 
@@ -63,6 +64,8 @@ pub struct Decision<'a> {
     pub identity: Option<Identity>,
     /// The token that it goes on with, if it does with one that was fetched.
     pub loan: Option<Loan>,
+    /// The body has to name a model that may be called, before its end goes on.
+    pub watch: Option<ModelWatch>,
 }
 
 /// A request, as the gate sees it.
@@ -71,6 +74,8 @@ pub struct Request<'a> {
     pub head: &'a RequestHead,
     /// Envoy's `source.address`, asked for only where an endpoint judges it.
     pub source_address: fn() -> Option<Vec<u8>>,
+    /// More than the head will come.
+    pub has_body: bool,
 }
 
 impl Policy {
@@ -78,7 +83,7 @@ impl Policy {
     pub fn decide<'a>(
         &'a self,
         request: &Request<'a>,
-        fetched: &mut (impl KeysOf + TokensOf),
+        fetched: &mut (impl KeysOf + TokensOf + ApiKeysOf),
         cache: &mut TokenCache,
         now: Timestamp,
     ) -> Decision<'a> {
@@ -87,6 +92,7 @@ impl Policy {
             endpoint: None,
             identity: None,
             loan: None,
+            watch: None,
         };
         decision.step = match self.walk(request, fetched, cache, now, &mut decision) {
             Ok(edits) => Step::Forward(edits),
@@ -100,7 +106,7 @@ impl Policy {
     fn walk<'a>(
         &'a self,
         request: &Request<'a>,
-        fetched: &mut (impl KeysOf + TokensOf),
+        fetched: &mut (impl KeysOf + TokensOf + ApiKeysOf),
         cache: &mut TokenCache,
         now: Timestamp,
         decision: &mut Decision<'a>,
@@ -156,16 +162,19 @@ impl Policy {
                 if !endpoint.forwards_credential(verified.kind) {
                     guard.places.remove(head, &mut edits);
                 }
-                Some(verified.identity)
+                let identity = decision.identity.insert(verified.identity);
+                if let Some(restrictions) = &verified.restrictions {
+                    decision.watch = restrictions.admit(endpoint, head, request.has_body)?;
+                }
+                Some(&*identity)
             }
         };
 
         // 7 upstream
-        if let Some(identity) = &verified {
+        if let Some(identity) = verified {
             self.identity_headers
                 .set(identity, &endpoint.name, &mut edits);
         }
-        decision.identity = verified;
         if let Some(upstream_auth) = &endpoint.upstream_auth {
             upstream_auth.clear(head, &mut edits);
             if !preflight {

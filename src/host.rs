@@ -71,6 +71,8 @@ pub struct Answer {
     pub status: u16,
     /// `cache-control`, if any.
     pub cache_control: Option<String>,
+    /// `etag`, if any.
+    pub etag: Option<String>,
     /// The body, not longer than the fetcher allows.
     pub body: Vec<u8>,
 }

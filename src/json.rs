@@ -41,6 +41,9 @@ pub enum NotStrictJson {
     /// JSON, but an object was asked for.
     #[error("not a JSON object")]
     NotAnObject,
+    /// JSON, but a list was asked for.
+    #[error("not a list")]
+    NotAList,
 }
 
 impl From<serde_json::Error> for NotStrictJson {
@@ -96,6 +99,42 @@ pub fn parse_members(bytes: &[u8]) -> Result<BTreeMap<String, &RawValue>, NotStr
     let members = deserializer.deserialize_map(Members)?;
     deserializer.end()?;
     Ok(members)
+}
+
+/// Reads a list, and hands each element over as it comes, until one is not taken. For lists that are too long to stand in
+/// memory beside what is made of them.
+///
+/// # Errors
+/// When it is no list, or an element names a member twice.
+pub fn each_element(
+    list: &RawValue,
+    take: &mut dyn FnMut(Value) -> bool,
+) -> Result<(), NotStrictJson> {
+    if !list.get().starts_with('[') {
+        return Err(NotStrictJson::NotAList);
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(list.get());
+    Ok(deserializer.deserialize_seq(Elements(take))?)
+}
+
+struct Elements<'t>(&'t mut dyn FnMut(Value) -> bool);
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        while let Some(element) = elements.next_element_seed(Strict)? {
+            if !(self.0)(element) {
+                // What is left was looked through before; it is not worth building.
+                while elements.next_element::<de::IgnoredAny>()?.is_some() {}
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Members;

@@ -9,7 +9,8 @@
 //! 1. [`endpoint`]: which configured endpoint is addressed? None: 404, unless such requests pass. Not for certain: 400.
 //! 2. [`source`]: may this address call it?
 //! 3. [`credential`]: what did the client present? Nothing: 401. Two things: 400.
-//! 4. [`authorizer`]: does it hold? An API key is looked up, a JSON Web Token verified.
+//! 4. [`authorizer`]: does it hold? An API key is looked up, a JSON Web Token verified. What a key may [`reach`], by its
+//!    own limits, is seen right after.
 //! 5. [`identity`]: which tenant, user and client is that?
 //! 6. [`upstream`]: what goes on? The identity headers set, the client's own copies and its credential removed, the
 //!    provider's credential put in.
@@ -56,6 +57,7 @@ pub mod json;
 pub mod lookalike;
 pub mod metrics;
 pub mod policy;
+pub mod reach;
 pub mod request;
 pub mod secret;
 pub mod source;

@@ -25,7 +25,7 @@ pub enum Metric<'a> {
     },
     /// Documents asked for.
     Fetches {
-        /// Whose document it is: an issuer, or the URL where access tokens are issued.
+        /// Whose document it is: an issuer, the URL where access tokens are issued, or the name of a key set.
         issuer: &'a str,
         /// Which one.
         document: Part,
@@ -34,7 +34,7 @@ pub enum Metric<'a> {
     },
     /// Documents asked for in vain.
     FetchFailures {
-        /// Whose document it is: an issuer, or the URL where access tokens are issued.
+        /// Whose document it is: an issuer, the URL where access tokens are issued, or the name of a key set.
         issuer: &'a str,
         /// Which one.
         document: Part,
@@ -44,6 +44,25 @@ pub enum Metric<'a> {
         /// Whose keys they are.
         issuer: &'a str,
     },
+    /// How long ago a key set was last known to be current, in seconds. A gauge.
+    KeySetAge {
+        /// Its name.
+        key_set: &'a str,
+    },
+    /// How many keys a key set has. A gauge.
+    KeySetKeys {
+        /// Its name.
+        key_set: &'a str,
+    },
+    /// Which version of a key set is in force: the first twelve hexadecimal digits of its SHA-256, as a number. A gauge.
+    KeySetVersion {
+        /// Its name.
+        key_set: &'a str,
+    },
+    /// Which configuration is in force: its `config_id`, as a number. A gauge.
+    ConfigId,
+    /// For how long it has been, in seconds. A gauge.
+    ConfigAge,
     /// Tokens that were looked for among those verified before.
     TokenCacheLookups {
         /// Whether the token was there.
@@ -128,6 +147,11 @@ impl fmt::Display for Metric<'_> {
                 )
             }
             Self::KeysAge { issuer } => write!(f, "issuer.{issuer}.keys_age_seconds"),
+            Self::KeySetAge { key_set } => write!(f, "key_set.{key_set}.key_set_age_seconds"),
+            Self::KeySetKeys { key_set } => write!(f, "key_set.{key_set}.key_set_keys"),
+            Self::KeySetVersion { key_set } => write!(f, "key_set.{key_set}.key_set_version"),
+            Self::ConfigId => f.write_str("config_id"),
+            Self::ConfigAge => f.write_str("config_age_seconds"),
             Self::TokenCacheLookups { hit } => {
                 write!(
                     f,
@@ -160,6 +184,7 @@ impl fmt::Display for Part {
             Self::Discovery => "discovery",
             Self::Keys => "keys",
             Self::AccessToken => "access_token",
+            Self::KeySet => "key_set",
         })
     }
 }
@@ -216,6 +241,20 @@ mod tests {
                 Metric::KeysAge { issuer },
                 "tenantgate.issuer.https://idp.test.keys_age_seconds",
             ),
+            (
+                Metric::KeySetAge { key_set: "clients" },
+                "tenantgate.key_set.clients.key_set_age_seconds",
+            ),
+            (
+                Metric::KeySetKeys { key_set: "clients" },
+                "tenantgate.key_set.clients.key_set_keys",
+            ),
+            (
+                Metric::KeySetVersion { key_set: "clients" },
+                "tenantgate.key_set.clients.key_set_version",
+            ),
+            (Metric::ConfigId, "tenantgate.config_id"),
+            (Metric::ConfigAge, "tenantgate.config_age_seconds"),
             (
                 Metric::TokenCacheLookups { hit: true },
                 "tenantgate.result.hit.token_cache_lookups_total",

@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::endpoint::Endpoints;
-use crate::fetch::{ClientCredentials, Clusters, KeySource};
+use crate::fetch::{ApiKeySource, ClientCredentials, Clusters, KeySource};
 use crate::identity::IdentityHeaders;
 use crate::source::SourceAddress;
 
@@ -13,7 +13,7 @@ use crate::source::SourceAddress;
 #[derive(Debug)]
 pub struct Policy {
     /// Which configuration this is.
-    pub config_id: ConfigId,
+    pub config_id: ShortDigest,
     /// How the identity is told to the model server.
     pub identity_headers: IdentityHeaders,
     /// Which address `allow_from` judges.
@@ -30,6 +30,8 @@ pub struct Policy {
     pub key_sources: Vec<KeySource>,
     /// Where access tokens come from; a `TokenSourceId` is a place in this list.
     pub token_sources: Vec<ClientCredentials>,
+    /// The sets of API keys that are fetched; an `ApiKeySetId` is a place in this list.
+    pub key_sets: Vec<ApiKeySource>,
     /// Which Envoy cluster reaches a host.
     pub clusters: Clusters,
 }
@@ -44,16 +46,22 @@ pub enum Unmatched {
     Pass,
 }
 
-/// A short digest of the configuration, so that an edit's effect can be proved.
+/// A short digest of a text, so that it can be told which one is in force: the configuration, a key set. The beginning
+/// of its SHA-256.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigId(String);
+pub struct ShortDigest(String);
 
-impl ConfigId {
-    /// The id of a configuration in its canonical text.
-    pub fn of(canonical: &[u8]) -> Self {
-        let mut digits = base16ct::lower::encode_string(&Sha256::digest(canonical));
+impl ShortDigest {
+    /// The digest of a text: of a configuration, the canonical one.
+    pub fn of(text: &[u8]) -> Self {
+        let mut digits = base16ct::lower::encode_string(&Sha256::digest(text));
         digits.truncate(12);
         Self(digits)
+    }
+
+    /// As a number, which a metric can hold: below 2^48, so that nothing of it is lost where numbers are floating-point.
+    pub fn number(&self) -> u64 {
+        u64::from_str_radix(&self.0, 16).unwrap_or_default()
     }
 
     /// Twelve hexadecimal digits.
@@ -62,7 +70,7 @@ impl ConfigId {
     }
 }
 
-impl fmt::Display for ConfigId {
+impl fmt::Display for ShortDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

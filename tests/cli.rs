@@ -276,7 +276,7 @@ fn a_new_key_is_admitted_by_the_entry_beside_it() {
     };
     let random = key.strip_prefix("acme_").unwrap();
     assert_eq!(random.len(), 43);
-    let digest = config::digest_of_key(key).unwrap();
+    let digest = tenantgate::authorizer::api_key::digest_of_key(key).unwrap();
     assert_eq!(
         *entry,
         format!(r#"- {{client_id: "batch \"1\"", key_sha256: "{digest}"}}"#)
@@ -293,7 +293,7 @@ fn a_new_key_is_admitted_by_the_entry_beside_it() {
 
 #[test]
 fn a_key_is_hashed_without_being_shown() {
-    let digest = config::digest_of_key("secret-key-value").unwrap();
+    let digest = tenantgate::authorizer::api_key::digest_of_key("secret-key-value").unwrap();
     for input in [
         "secret-key-value",
         "secret-key-value\n",

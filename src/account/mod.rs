@@ -8,10 +8,12 @@ mod line;
 
 use jiff::Timestamp;
 
+use crate::denial::Denial;
 use crate::endpoint::{Endpoint, EndpointIndex};
 use crate::gate::{Decision, Step};
 use crate::identity::Identity;
 use crate::policy::Policy;
+use crate::reach::ModelWatch;
 use crate::request::RequestHead;
 use crate::upstream::Loan;
 use crate::usage::{Interest, Meter, Usage};
@@ -28,6 +30,9 @@ pub struct Account {
     identity: Option<Identity>,
     outcome: Option<Outcome>,
     loan: Option<Loan>,
+    watch: Option<ModelWatch>,
+    /// The request was let in by its head, and is counted when its body has been judged too.
+    is_counted_late: bool,
     meter: Option<Meter>,
     wants: Wants,
     status: Option<u16>,
@@ -62,7 +67,7 @@ impl Account {
     }
 
     /// It was decided about. One that waits is not, yet.
-    pub fn decided(&mut self, decision: &Decision<'_>, head: &RequestHead) {
+    pub fn decided(&mut self, decision: &mut Decision<'_>, head: &RequestHead) {
         self.outcome = match &decision.step {
             Step::Await(_) => return,
             Step::Forward(_) => Some(Outcome::Allowed),
@@ -71,6 +76,8 @@ impl Account {
         self.endpoint = decision.endpoint.map(|endpoint| endpoint.place);
         self.identity.clone_from(&decision.identity);
         self.loan = decision.loan;
+        self.watch = decision.watch.take();
+        self.is_counted_late = self.watch.is_some();
         if self.outcome == Some(Outcome::Allowed) {
             self.meter = decision.endpoint.and_then(|endpoint| meter(endpoint, head));
         }
@@ -88,14 +95,40 @@ impl Account {
 
     /// Whether more of the request's body matters.
     pub fn wants_request_body(&self) -> bool {
-        self.wants.request
+        self.wants.request || self.watch.is_some()
     }
 
     /// More of the request's body.
-    pub fn request_body(&mut self, bytes: &[u8]) {
-        if let Some(meter) = &mut self.meter {
+    ///
+    /// # Errors
+    /// These bytes must not go on.
+    pub fn request_body(&mut self, bytes: &[u8]) -> Result<(), Denial> {
+        if let Some(meter) = &mut self.meter
+            && self.wants.request
+        {
             self.wants.request = meter.request_body(bytes) == Interest::Body;
         }
+        self.watch(bytes, false)
+    }
+
+    /// All of the request's body has come.
+    ///
+    /// # Errors
+    /// Its end must not go on.
+    pub fn request_ends(&mut self) -> Result<(), Denial> {
+        self.watch(&[], true)
+    }
+
+    fn watch(&mut self, bytes: &[u8], is_end: bool) -> Result<(), Denial> {
+        let Some(watch) = &mut self.watch else {
+            return Ok(());
+        };
+        let verdict = watch.pass(bytes, is_end);
+        if let Err(denial) = &verdict {
+            self.outcome = Some(Outcome::Denied(denial.reason()));
+            self.watch = None;
+        }
+        verdict
     }
 
     /// The response's head: its status, and a way to look a field up by its name in lower case.
@@ -196,6 +229,15 @@ impl Closing<'_> {
     /// Who called, if that is known.
     pub fn identity(&self) -> Option<&Identity> {
         self.account.identity.as_ref()
+    }
+
+    /// The reason of its refusal, or that there is none: of a request that its head did not decide about.
+    pub fn late_verdict(&self) -> Option<Option<&'static str>> {
+        match self.account.outcome? {
+            _ if !self.account.is_counted_late => None,
+            Outcome::Allowed => Some(None),
+            Outcome::Denied(reason) => Some(Some(reason)),
+        }
     }
 }
 

@@ -8,14 +8,16 @@ pub mod claim;
 mod digest;
 pub mod jwt;
 
+use std::rc::Rc;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::credential::{Credential, PlaceSet, Places};
 use crate::denial::Denial;
-use crate::fetch::{KeySourceId, Keys, KeysOf, Refresh, SourceId};
+use crate::fetch::{ApiKeySetId, ApiKeysOf, KeySourceId, Keys, KeysOf, Refresh, SourceId, State};
 use crate::identity::{Identifier, Identity};
-use api_key::ApiKeys;
+use api_key::{ApiKeys, Restrictions};
 use cache::{AuthorizerId, TokenCache, TokenDigest};
 use claim::{ClaimPath, RequiredClaims};
 use jwt::{Jws, TokenRules, VerifiedClaims, Warrant};
@@ -35,9 +37,18 @@ pub struct Guard {
     /// Where a credential is looked for.
     pub places: Places,
     /// Sets of API keys, with the places where a key of the set may stand.
-    pub api_keys: Vec<(PlaceSet, ApiKeys)>,
+    pub api_keys: Vec<(PlaceSet, KeysFrom)>,
     /// The issuers whose tokens are good. One may stand here twice, with different audiences or requirements.
     pub issuers: Vec<Oidc>,
+}
+
+/// Where API keys are.
+#[derive(Debug)]
+pub enum KeysFrom {
+    /// In the policy.
+    Policy(ApiKeys),
+    /// In a key set that is fetched.
+    KeySet(ApiKeySetId),
 }
 
 /// Tokens of one issuer.
@@ -66,6 +77,8 @@ pub struct Verified {
     pub identity: Identity,
     /// Which kind it is of.
     pub kind: CredentialKind,
+    /// What it is limited to beside the endpoint.
+    pub restrictions: Option<Rc<Restrictions>>,
 }
 
 /// Kinds of credential.
@@ -100,28 +113,22 @@ impl Guard {
     pub fn verify(
         &self,
         credential: &Credential,
-        keys: &mut impl KeysOf,
+        keys: &mut (impl KeysOf + ApiKeysOf),
         cache: &mut TokenCache,
         now: Timestamp,
     ) -> Result<Verified, Halt> {
-        let mut best = Denial::InvalidCredential;
+        let mut best = Halt::Refuse(Denial::InvalidCredential);
         for (places, api_keys) in &self.api_keys {
             if !places.meets(credential.places()) {
                 continue;
             }
-            match api_keys.verify(credential.value(), now) {
-                Ok(key) => {
-                    return Ok(Verified {
-                        identity: key.identity.clone(),
-                        kind: CredentialKind::ApiKey,
-                    });
-                }
-                Err(api_key::Refusal::Expired) => best = Denial::ExpiredCredential,
-                Err(api_key::Refusal::Unknown) => {}
+            match api_keys.verify(credential.value(), keys, now) {
+                Ok(verified) => return Ok(verified),
+                Err(halt) => best = nearer(best, halt),
             }
         }
         if self.issuers.is_empty() {
-            return Err(best.into());
+            return Err(best);
         }
         self.verify_token(credential, best, keys, cache, now)
     }
@@ -129,7 +136,7 @@ impl Guard {
     fn verify_token(
         &self,
         credential: &Credential,
-        otherwise: Denial,
+        otherwise: Halt,
         keys: &mut impl KeysOf,
         cache: &mut TokenCache,
         now: Timestamp,
@@ -139,6 +146,7 @@ impl Guard {
         let admitted = |identity| Verified {
             identity,
             kind: CredentialKind::Jwt,
+            restrictions: None,
         };
         for oidc in self.readers(credential.places()) {
             if let Keys::Usable(key_set) = keys.of(oidc.keys, now)
@@ -151,7 +159,7 @@ impl Guard {
         }
 
         let Ok(jws) = Jws::parse(token) else {
-            return Err(otherwise.into());
+            return Err(otherwise);
         };
         let verdict = self.look_anew(&jws, credential.places(), otherwise, keys, now);
         // A request that waits for keys, or goes without, asks again; only a look at the signature is what was missed.
@@ -179,13 +187,13 @@ impl Guard {
         &self,
         jws: &Jws<'_>,
         places: PlaceSet,
-        otherwise: Denial,
+        otherwise: Halt,
         keys: &mut impl KeysOf,
         now: Timestamp,
     ) -> Result<(AuthorizerId, Warrant, Identity), Halt> {
         // The issuer is only believed once the signature holds under a key of that issuer (RFC 8725 section 3.8).
         let issuer = jws.unverified_issuer();
-        let mut refusal = Halt::Refuse(otherwise);
+        let mut refusal = otherwise;
         for oidc in self
             .readers(places)
             .filter(|oidc| issuer == Some(oidc.rules.issuer.as_str()))
@@ -200,6 +208,37 @@ impl Guard {
             }
         }
         Err(refusal)
+    }
+}
+
+impl KeysFrom {
+    fn verify(
+        &self,
+        presented: &[u8],
+        sets: &impl ApiKeysOf,
+        now: Timestamp,
+    ) -> Result<Verified, Halt> {
+        let keys = match self {
+            Self::Policy(keys) => keys,
+            Self::KeySet(set) => match sets.api_keys(*set, now) {
+                State::Usable(keys) => keys,
+                State::Coming => return Err(Halt::Await(SourceId::KeySet(*set))),
+                State::Unavailable { retry_after } => {
+                    return Err(Denial::KeysUnavailable { retry_after }.into());
+                }
+            },
+        };
+        let key = keys
+            .verify(presented, now)
+            .map_err(|refusal| match refusal {
+                api_key::Refusal::Expired => Denial::ExpiredCredential,
+                api_key::Refusal::Unknown | api_key::Refusal::NotYet => Denial::InvalidCredential,
+            })?;
+        Ok(Verified {
+            identity: key.identity.clone(),
+            kind: CredentialKind::ApiKey,
+            restrictions: key.restrictions.clone(),
+        })
     }
 }
 

@@ -8,8 +8,8 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 
 use super::{Outcome, Status};
-use crate::authorizer::api_key::KeyDigest;
-use crate::config::digest_of_key;
+use crate::authorizer::api_key::{KeyDigest, digest_of_key};
+
 use crate::identity::Identifier;
 
 /// As many as SHA-256 can keep apart.

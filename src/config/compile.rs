@@ -24,11 +24,12 @@ use super::problem::{Place, Problems, Report};
 use super::raw;
 use crate::authorizer::cache::AuthorizerId;
 use crate::endpoint::HostPattern;
-use crate::fetch::{ClientCredentials, Clusters, KeySource, KeySourceId, TokenSourceId};
+use crate::fetch::{
+    ApiKeySource, ClientCredentials, Clusters, KeySource, KeySourceId, TokenSourceId,
+};
 use crate::identity::{IdentityHeaders, Part};
-use crate::policy::{ConfigId, Policy, Unmatched};
+use crate::policy::{Policy, ShortDigest, Unmatched};
 use crate::source::SourceAddress;
-pub use api_keys::{KeyError, digest_of_key};
 
 /// A token of a thousand bytes leaves a few kilobytes of claims behind, so this is a few megabytes a worker.
 const TOKEN_CACHE_SIZE: u64 = 4096;
@@ -44,6 +45,9 @@ struct Workshop<'a> {
     identity_headers: IdentityHeaders,
     key_sources: Vec<KeySource>,
     token_sources: Vec<ClientCredentials>,
+    key_sets: Vec<ApiKeySource>,
+    /// Endpoints that something names, and where it does.
+    mentions: Vec<(Place<'a>, String)>,
     authorizers: u32,
 }
 
@@ -75,7 +79,7 @@ impl Workshop<'_> {
 
 /// Makes a policy of a document in normal form.
 pub(super) fn compile(document: Value, environment: &dyn Environment) -> Result<Policy, Problems> {
-    let config_id = ConfigId::of(canonical(&document).as_bytes());
+    let config_id = ShortDigest::of(canonical(&document).as_bytes());
     let report = Report::default();
     let root = report.root();
     let policy = root
@@ -85,11 +89,11 @@ pub(super) fn compile(document: Value, environment: &dyn Environment) -> Result<
     policy.filter(|_| problems.0.is_empty()).ok_or(problems)
 }
 
-fn policy(
+fn policy<'a>(
     raw: raw::Configuration,
-    here: &Place<'_>,
-    config_id: ConfigId,
-    environment: &dyn Environment,
+    here: &Place<'a>,
+    config_id: ShortDigest,
+    environment: &'a dyn Environment,
 ) -> Policy {
     let clusters = clusters(raw.clusters, &here.member("clusters"));
     let identity_headers = identity_headers(raw.identity_headers, &here.member("identity_headers"));
@@ -104,6 +108,7 @@ fn policy(
                 Err(format!("must be at most {MAX_TOKEN_CACHE_SIZE}"))
             }
         });
+    let key_sets = api_keys::key_sets(raw.key_sets, &here.member("key_sets"));
     let metrics = here.member("metrics");
     let tenants = metrics
         .read(raw.metrics)
@@ -113,6 +118,8 @@ fn policy(
         identity_headers,
         key_sources: Vec::new(),
         token_sources: Vec::new(),
+        key_sets,
+        mentions: Vec::new(),
         authorizers: 0,
     };
     let endpoints = workshop.endpoints(raw.endpoints, &here.member("endpoints"));
@@ -133,6 +140,7 @@ fn policy(
         endpoints,
         key_sources: workshop.key_sources,
         token_sources: workshop.token_sources,
+        key_sets: workshop.key_sets,
         clusters,
     }
 }

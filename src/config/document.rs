@@ -62,7 +62,8 @@ pub(super) fn normalize(document: Value) -> Result<Value, DocumentError> {
 pub(super) fn canonical(document: &Value) -> String {
     match document {
         Value::Object(members) => {
-            let sorted: BTreeMap<_, _> = members.iter().collect();
+            let mut sorted = BTreeMap::new();
+            sorted.extend(members);
             let members: Vec<_> = sorted
                 .into_iter()
                 .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(value)))
@@ -85,10 +86,11 @@ fn normalize_below(value: Value, levels: usize) -> Result<Value, DocumentError> 
             Value::Array(elements.into_iter().map(below).collect::<Result<_, _>>()?)
         }
         Value::Object(members) => {
-            let members = members
-                .into_iter()
-                .map(|(name, value)| Ok((name, below(value)?)));
-            Value::Object(members.collect::<Result<Map<_, _>, DocumentError>>()?)
+            let mut normal = Map::new();
+            for (name, value) in members {
+                normal.insert(name, below(value)?);
+            }
+            Value::Object(normal)
         }
         Value::Number(number) => Value::Number(integral(&number).unwrap_or(number)),
         other => other,
@@ -110,13 +112,11 @@ fn integral(number: &Number) -> Option<Number> {
 }
 
 fn object(message: prost_types::Struct) -> Result<Value, DocumentError> {
-    let members = message
-        .fields
-        .into_iter()
-        .map(|(name, value)| Ok((name, member(value)?)));
-    Ok(Value::Object(
-        members.collect::<Result<_, DocumentError>>()?,
-    ))
+    let mut members = Map::new();
+    for (name, value) in message.fields {
+        members.insert(name, member(value)?);
+    }
+    Ok(Value::Object(members))
 }
 
 fn member(message: prost_types::Value) -> Result<Value, DocumentError> {

@@ -17,7 +17,6 @@ mod raw;
 use serde_json::Value;
 
 use crate::policy::Policy;
-pub use compile::{KeyError, digest_of_key};
 pub use problem::{Problem, Problems};
 
 /// Where `{env: NAME}` is looked up.

@@ -87,6 +87,7 @@ impl Report {
 
 impl<'r> Place<'r> {
     /// The place of a member of the object that stands here.
+    #[inline(never)]
     pub fn member(&self, name: &str) -> Self {
         let plain = !name.is_empty()
             && name
@@ -104,6 +105,7 @@ impl<'r> Place<'r> {
     }
 
     /// The place of an element of the list that stands here.
+    #[inline(never)]
     pub fn index(&self, index: usize) -> Self {
         Self {
             report: self.report,
@@ -120,6 +122,7 @@ impl<'r> Place<'r> {
         self.note(&message);
     }
 
+    #[inline(never)]
     fn note(&self, message: &dyn fmt::Display) {
         let message = message.to_string().replace(char::is_control, "\u{fffd}");
         self.report.0.borrow_mut().push(Problem {
@@ -128,6 +131,7 @@ impl<'r> Place<'r> {
         });
     }
 
+    #[inline(never)]
     fn complain_of(&self, unknown: &[UnknownMember]) {
         for member in unknown {
             self.member(&member.name).note(member);

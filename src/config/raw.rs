@@ -14,10 +14,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::field::Field;
-pub use api_key::{ApiKey, Hidden, SecretText};
-pub use authorizer::{
-    Alternative, AnyOfAuthorizer, ApiKeyAuthorizer, Authorizer, From, OidcAuthorizer,
-};
+pub use api_key::{ApiKey, Hidden, KeySet, SecretText};
+pub use authorizer::{Alternative, AnyOfAuthorizer, Authorizer, From, OidcAuthorizer};
 pub use oidc::{Audience, DurationText, Oidc, Requirement, Scalar};
 pub use upstream::{
     BasicAuth, BearerAuth, ByTenant, ClientAuth, ClientCredentialsAuth, HeaderAuth, UpstreamAuth,
@@ -51,6 +49,9 @@ pub struct Configuration {
     #[serde(default)]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(max = 1_000_000)))]
     pub token_cache_size: Field<u64>,
+    /// Keys that are fetched, by a name that authorizers call them by (`key_set: NAME`).
+    #[serde(default)]
+    pub key_sets: Field<BTreeMap<String, Field<KeySet>>>,
     /// What is counted beside what always is.
     #[serde(default)]
     pub metrics: Field<Metrics>,

@@ -95,6 +95,25 @@ impl PathPattern {
         &self.segments
     }
 
+    /// What stands in the capture of that name, in a path that this pattern matches.
+    pub fn capture(&self, name: &str, path: &RequestPath<'_>) -> Option<String> {
+        let at = self
+            .segments
+            .iter()
+            .position(|segment| segment.name() == Some(name))?;
+        let mut texts = path.segments().skip(at);
+        let captured = match self.segments.get(at)? {
+            Segment::Literal(_) => return None,
+            Segment::One { prefix, suffix, .. } => texts
+                .next()?
+                .strip_prefix(prefix.as_str())?
+                .strip_suffix(suffix.as_str())?
+                .to_owned(),
+            Segment::Rest { .. } => texts.collect::<Vec<_>>().join("/"),
+        };
+        Some(captured.replace(ENCODED_SLASH, "/"))
+    }
+
     /// Whether every encoded slash of a path that this pattern matches stands inside a capture.
     pub(super) fn captures_every_encoded_slash(&self, path: &RequestPath<'_>) -> bool {
         let mut segments = self.segments.iter();
@@ -227,6 +246,38 @@ mod tests {
             ("/{a}/{a}", PatternError::DuplicateCapture("a".into())),
         ] {
             assert_eq!(PathPattern::parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_capture_is_what_stands_between_its_literal_text() {
+        for (pattern, path, captured) in [
+            (
+                "/v1/models/{model}/infer",
+                "/v1/models/m-1/infer",
+                Some("m-1"),
+            ),
+            (
+                "/v1beta/models/{model}:gen",
+                "/v1beta/models/a%3Ab:gen",
+                Some("a:b"),
+            ),
+            (
+                "/model/{model}/invoke",
+                "/model/arn%3Aa%2Fb/invoke",
+                Some("arn:a/b"),
+            ),
+            ("/{x}/{model=**}", "/a/b/c/d", Some("b/c/d")),
+            ("/{x}/b", "/a/b", None),
+            ("/model/b", "/model/b", None),
+        ] {
+            let read = PathPattern::parse(pattern).unwrap();
+            let path = RequestPath::parse(path.as_bytes()).unwrap();
+            assert_eq!(
+                read.capture("model", &path).as_deref(),
+                captured,
+                "{pattern}"
+            );
         }
     }
 

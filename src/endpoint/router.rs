@@ -197,9 +197,11 @@ impl Node {
             Segment::One { prefix, suffix, .. } => {
                 let lengths = (prefix.len(), suffix.len());
                 if !self.around_lengths.contains(&lengths) {
-                    self.around_lengths.push(lengths);
-                    self.around_lengths
-                        .sort_by_key(|(p, s)| Reverse((p.saturating_add(*s), *p)));
+                    let rank = |&(p, s): &(usize, usize)| Reverse((p.saturating_add(s), p));
+                    let at = self
+                        .around_lengths
+                        .partition_point(|other| rank(other) < rank(&lengths));
+                    self.around_lengths.insert(at, lengths);
                 }
                 self.around
                     .entry(prefix.clone())

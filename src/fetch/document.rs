@@ -2,6 +2,8 @@
 //! for no more often than is decent. A state machine without input or output: time is handed in, and what it wants is
 //! asked of it.
 
+use blake2::digest::consts::U8;
+use blake2::{Blake2b, Digest};
 use jiff::{SignedDuration, Timestamp};
 
 /// What the operator may decide about the life of a document. The defaults are safe for an issuer of any size.
@@ -19,6 +21,8 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// So long a key goes on working at most that was taken out of its key set.
+    pub const KEY_SET_REFRESH: SignedDuration = SignedDuration::from_secs(30);
     /// Issuers rotate keys over hours; ten minutes is what Envoy's own JWT filter refreshes after.
     pub const FRESH_FOR: SignedDuration = SignedDuration::from_mins(10);
     /// A day, so that an issuer's bad night is not ours.
@@ -29,6 +33,13 @@ impl Terms {
     pub const TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
     /// How much longer a fetch counts as under way than it may take.
     const GRACE: SignedDuration = SignedDuration::from_secs(1);
+
+    /// The longest pause between two attempts: who wants to know within a second what changed does not wait for a minute
+    /// when the server is back.
+    fn longest_pause(&self) -> SignedDuration {
+        let refresh = self.refresh.unwrap_or(BACK_OFF_MOST);
+        refresh.clamp(BACK_OFF_FIRST, BACK_OFF_MOST)
+    }
 
     /// How long whoever fetches has it to itself. A worker that died meanwhile is replaced after it.
     pub fn lease(&self) -> SignedDuration {
@@ -67,7 +78,7 @@ pub const FRESH_AT_LEAST: SignedDuration = SignedDuration::from_mins(1);
 pub const FRESH_AT_MOST: SignedDuration = SignedDuration::from_hours(1);
 /// The pause after the first failure; it doubles with each further one…
 pub const BACK_OFF_FIRST: SignedDuration = SignedDuration::from_secs(1);
-/// …up to this.
+/// …up to this, or to what the operator has the document refreshed after, if that is sooner.
 pub const BACK_OFF_MOST: SignedDuration = SignedDuration::from_mins(1);
 
 /// How long what was fetched is good, counted from when it was asked for.
@@ -112,6 +123,18 @@ struct Good {
     cause: Cause,
     /// Somebody for whom it was meant would not have it.
     rejected: bool,
+    edition: Edition,
+}
+
+/// Which of the documents that stood at its place over time one is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edition {
+    /// A digest of it.
+    pub id: u64,
+    /// What its server calls it (RFC 9110 section 8.8.3), as it is to be sent back.
+    pub etag: Option<String>,
+    /// When it came whole, and not as word that it is still the same.
+    pub whole_at: Timestamp,
 }
 
 impl Good {
@@ -119,6 +142,13 @@ impl Good {
     fn serves(&self, now: Timestamp) -> bool {
         let in_time = !self.life.expires || self.fetched_at <= now;
         !self.rejected && in_time && age(self.fetched_at, now) < self.life.serves_for
+    }
+}
+
+impl Edition {
+    /// The digest of a document. Short: who could make another one with the same could write this one as well.
+    pub fn id_of(document: &[u8]) -> u64 {
+        u64::from_le_bytes(Blake2b::<U8>::digest(document).into())
     }
 }
 
@@ -169,6 +199,17 @@ pub enum State<T> {
     },
 }
 
+impl<T> State<T> {
+    /// The same of something in it.
+    pub fn map<U>(self, part: impl FnOnce(T) -> U) -> State<U> {
+        match self {
+            Self::Usable(value) => State::Usable(part(value)),
+            Self::Coming => State::Coming,
+            Self::Unavailable { retry_after } => State::Unavailable { retry_after },
+        }
+    }
+}
+
 /// What became of the wish for a newer document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refresh {
@@ -199,6 +240,11 @@ impl<T> Document<T> {
             (_, State::Unavailable { retry_after }) => State::Unavailable { retry_after },
             _ => State::Coming,
         }
+    }
+
+    /// The last good document, be it usable or not.
+    pub fn value(&self) -> Option<&T> {
+        self.value.as_ref()
     }
 
     /// A good document arrived.
@@ -258,6 +304,12 @@ impl Schedule {
         self.good.as_ref().map(|good| good.fetched_at)
     }
 
+    /// How long ago that was, for a metric.
+    pub fn age_in_seconds(&self, now: Timestamp) -> Option<u64> {
+        let age = now.duration_since(self.fetched_at()?).as_secs();
+        Some(u64::try_from(age).unwrap_or_default())
+    }
+
     /// When a refresh ahead of time was last granted.
     pub fn hurried_at(&self) -> Option<Timestamp> {
         self.hurried_at
@@ -283,6 +335,51 @@ impl Schedule {
         self.attempt = Attempt::UnderWay { until };
     }
 
+    /// Says which edition was had.
+    pub fn is_edition(&mut self, edition: Edition) {
+        if let Some(good) = &mut self.good {
+            good.edition = edition;
+        }
+    }
+
+    /// Which edition there is.
+    pub fn edition(&self) -> Option<&Edition> {
+        self.good.as_ref().map(|good| &good.edition)
+    }
+
+    /// What its server calls it.
+    pub fn etag(&self) -> Option<&String> {
+        self.edition()?.etag.as_ref()
+    }
+
+    /// Its server is not to be asked by that any more.
+    pub fn forget_etag(&mut self) {
+        if let Some(good) = &mut self.good {
+            good.edition.etag = None;
+        }
+    }
+
+    /// What to ask with whether there is a newer edition (RFC 9110 section 13.1.2). Now and then the document is asked
+    /// for as a whole, so that a server that always says "still the same" is not believed for ever.
+    pub fn validator(&self, now: Timestamp) -> Option<&str> {
+        let edition = self.edition()?;
+        let believed = age(edition.whole_at, now) < self.terms.max_stale;
+        edition.etag.as_deref().filter(|_| believed)
+    }
+
+    /// There is no newer edition than ours.
+    pub fn revalidated(
+        &mut self,
+        fetched_at: Timestamp,
+        said: Option<SignedDuration>,
+        random: u64,
+    ) {
+        if let Some(edition) = self.edition().cloned() {
+            self.succeeded(fetched_at, self.terms.life(said), random);
+            self.is_edition(edition);
+        }
+    }
+
     fn succeeded(&mut self, fetched_at: Timestamp, life: Life, random: u64) {
         // Between eight and nine tenths of the way.
         let tenth = life.fresh_for.checked_div(10).unwrap_or_default();
@@ -294,6 +391,7 @@ impl Schedule {
             refresh_at,
             cause: Cause::Schedule,
             rejected: false,
+            edition: Edition::default(),
         });
         self.attempt = Attempt::NotBefore(Timestamp::MIN);
         self.failures = 0;
@@ -304,7 +402,7 @@ impl Schedule {
     /// Returns when the next attempt is made.
     pub fn failed(&mut self, now: Timestamp, random: u64) -> Timestamp {
         let doubled = BACK_OFF_FIRST.saturating_mul(2_i32.saturating_pow(self.failures.min(16)));
-        let pause = doubled.min(BACK_OFF_MOST);
+        let pause = doubled.min(self.terms.longest_pause());
         self.failures = self.failures.saturating_add(1);
         let next = later(now, spread(pause, random));
         self.failed_until(next);

@@ -157,14 +157,12 @@ impl Source for IssuerKeys {
         }
     }
 
-    fn measure(&mut self, now: Timestamp) -> Option<(Metric<'_>, u64)> {
-        let (_, keys) = self.keys.as_ref()?;
-        let age = now.duration_since(keys.schedule.fetched_at()?).as_secs();
-        let issuer = &self.source.issuer;
-        Some((
-            Metric::KeysAge { issuer },
-            u64::try_from(age).unwrap_or_default(),
-        ))
+    fn measure(&self, now: Timestamp, say: &mut dyn FnMut(Metric<'_>, u64)) {
+        let keys = self.keys.as_ref().map(|(_, keys)| &keys.schedule);
+        if let Some(age) = keys.and_then(|schedule| schedule.age_in_seconds(now)) {
+            let issuer = &self.source.issuer;
+            say(Metric::KeysAge { issuer }, age);
+        }
     }
 }
 

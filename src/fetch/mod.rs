@@ -2,11 +2,13 @@
 //!
 //! [`document`] is the state machine of one document and knows no network; [`Fetcher`] puts it to work on a
 //! [`Host`], once for a whole process (`shared`). What is asked, and what an answer means, is for the sources to say
-//! (`source`): `jwks` has the documents of an issuer, `access_token` the tokens for a provider.
+//! (`source`): `jwks` has the documents of an issuer, `access_token` the tokens for a provider, `key_set` sets of API
+//! keys.
 
 mod access_token;
 pub mod document;
 mod jwks;
+mod key_set;
 mod location;
 mod shared;
 mod source;
@@ -16,7 +18,8 @@ use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::authorizer::jwt::KeySet;
+use crate::authorizer::api_key::ApiKeys;
+use crate::authorizer::jwt;
 use crate::host::{Answer, CalloutId, Host};
 use crate::metrics::Metric;
 use crate::upstream::ProviderCredential;
@@ -25,17 +28,15 @@ pub use access_token::{ClientAuth, ClientCredentials};
 pub use document::Refresh;
 pub use document::State;
 pub use document::Terms;
-use document::{Cause, Schedule};
+use document::{Cause, Edition, Schedule};
 use jwks::IssuerKeys;
 pub use jwks::{IssuerError, KeySource, discovery_location};
+pub use key_set::ApiKeySource;
+use key_set::KeySet;
 pub use location::{Clusters, Location, LocationError};
-use shared::{SharedDocument, Shelf, Turn};
+use shared::{Note, Shelf, Turn};
 pub use source::{Part, SourceId};
-use source::{Question, Received, Source, Sources, Unfit, max_age};
-
-/// A JWK Set of a hundred keys, certificates included, is a quarter of this; copying more into every worker helps
-/// nobody.
-pub const MAX_BODY_BYTES: usize = 256 * 1024;
+use source::{Question, Received, Source, Sources, entity_tag, max_age};
 
 /// How soon a worker looks whether another one's fetch has ended. Requests may be waiting for it.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(25);
@@ -45,7 +46,7 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(25);
 pub struct KeySourceId(pub usize);
 
 /// Keys, as far as they can be had.
-pub type Keys<'a> = State<&'a KeySet>;
+pub type Keys<'a> = State<&'a jwt::KeySet>;
 
 /// Somebody who has keys.
 pub trait KeysOf {
@@ -71,6 +72,16 @@ pub trait TokensOf {
     ) -> State<(&Rc<ProviderCredential>, Timestamp)>;
 }
 
+/// Names a set of API keys within its policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ApiKeySetId(pub usize);
+
+/// Somebody who has sets of API keys.
+pub trait ApiKeysOf {
+    /// The keys of that set.
+    fn api_keys(&self, set: ApiKeySetId, now: Timestamp) -> State<&ApiKeys>;
+}
+
 /// Fetches the documents of a policy and keeps them.
 #[derive(Debug)]
 pub struct Fetcher {
@@ -86,6 +97,8 @@ struct InFlight {
     part: Part,
     /// What was asked. The document may have moved meanwhile.
     question: Question,
+    /// The entity tag of the edition that it was asked for only if there is another one.
+    validator: Option<String>,
     /// The age of what it brings counts from here: it cannot be newer, however long it takes.
     sent_at: Timestamp,
     /// When others stop waiting for it.
@@ -115,6 +128,13 @@ impl TokensOf for Fetcher {
     }
 }
 
+impl ApiKeysOf for Fetcher {
+    fn api_keys(&self, set: ApiKeySetId, now: Timestamp) -> State<&ApiKeys> {
+        let set = self.sources.key_sets.get(set.0);
+        set.map_or_else(not_ours, |set| set.state(now))
+    }
+}
+
 /// What is said of an id from another policy.
 fn not_ours<T>() -> State<T> {
     State::Unavailable {
@@ -122,18 +142,27 @@ fn not_ours<T>() -> State<T> {
     }
 }
 
+/// What is to be fetched, in the order of their ids.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Keys of issuers.
+    pub issuers: &'a [KeySource],
+    /// Access tokens.
+    pub tokens: &'a [ClientCredentials],
+    /// Sets of API keys.
+    pub key_sets: &'a [ApiKeySource],
+}
+
 impl Fetcher {
     /// A fetcher for these sources, with what the process has of them already. Sends nothing yet: Envoy runs a
     /// configuration on trial first, in a VM whose callouts it drops.
-    pub fn new(
-        issuers: impl IntoIterator<Item = KeySource>,
-        tokens: &[ClientCredentials],
-        clusters: Clusters,
-        host: &mut impl Host,
-    ) -> Self {
+    pub fn new(wanted: &Wanted<'_>, clusters: Clusters, host: &mut impl Host) -> Self {
+        let issuers = wanted.issuers.iter().cloned();
+        let key_sets = wanted.key_sets.iter().cloned();
         let mut sources = Sources {
-            issuers: issuers.into_iter().map(IssuerKeys::new).collect(),
-            tokens: tokens.iter().map(AccessToken::new).collect(),
+            issuers: issuers.map(IssuerKeys::new).collect(),
+            tokens: wanted.tokens.iter().map(AccessToken::new).collect(),
+            key_sets: key_sets.map(KeySet::new).collect(),
         };
         for source in sources.iter_mut() {
             for part in source.parts() {
@@ -176,14 +205,19 @@ impl Fetcher {
         next
     }
 
-    /// Says how old the keys are.
+    /// Says how old the keys are, and which.
     pub fn measure(&mut self, host: &mut impl Host) {
         let now = host.now();
         for source in self.sources.iter_mut() {
-            if let Some((metric, value)) = source.measure(now) {
-                host.measure(metric, value);
-            }
+            source.measure(now, &mut |metric, value| host.measure(metric, value));
         }
+    }
+
+    /// The longest answer to that callout that is of any use.
+    pub fn max_body_bytes(&mut self, id: CalloutId) -> usize {
+        let source = self.in_flight.get(&id).map(|sent| sent.source);
+        let source = source.and_then(|source| self.sources.get_mut(source));
+        source.map_or(0, |source| source.max_body_bytes())
     }
 
     /// The provider refused the token of that source that was asked for then.
@@ -200,54 +234,26 @@ impl Fetcher {
         answer: Option<Answer>,
         host: &mut impl Host,
     ) -> bool {
-        let Some(InFlight {
-            source,
-            part,
-            question,
-            sent_at,
-            until: _,
-        }) = self.in_flight.remove(&id)
-        else {
+        let Some(sent) = self.in_flight.remove(&id) else {
             return false;
         };
-        let Some(source) = self.sources.get_mut(source) else {
+        let (part, question) = (sent.part, &sent.question);
+        let Some(source) = self.sources.get_mut(sent.source) else {
             return true;
         };
-        if source.question(part) != Some(&question) {
+        if source.question(part) != Some(question) {
             return true;
         }
-        let fetched_at = sent_at.min(host.now());
-        let shared = Shelf::of(&question);
-        let taken = match answer {
-            Some(answer) if answer.status == 200 => {
-                let fresh_for = max_age(answer.cache_control.as_deref());
-                let received = Received {
-                    body: &answer.body,
-                    fetched_at,
-                    fresh_for,
-                    random: host.random(),
-                };
-                source
-                    .accept(part, received, &self.clusters)
-                    .map(|()| (answer.body, fresh_for))
-                    .map_err(|error| error.to_string())
-            }
-            Some(answer) => Err(source.refusal(&answer)),
-            None => Err("the answer broke off, or was longer than is taken".to_owned()),
-        };
-        match taken {
-            Ok((body, fresh_for)) => {
-                let hurried_at = source
-                    .schedule(part)
-                    .and_then(|schedule| schedule.hurried_at());
+        let shared = Shelf::of(question);
+        match take_in(source, &sent, answer, &self.clusters, host) {
+            Ok(Taken { note, body }) => {
                 // Before anybody else can know of what this led to.
                 for other in source.parts().iter().filter(|other| **other != part) {
                     if let Some(question) = source.question(*other) {
                         Shelf::of(question).prepare(host);
                     }
                 }
-                let document = SharedDocument::new(fetched_at, fresh_for, hurried_at, body);
-                shared.publish(&document, host);
+                shared.publish(&note, body.as_deref(), host);
                 // Somebody may have asked later and been answered sooner.
                 take_over(source, part, &shared, &self.clusters, host);
             }
@@ -301,6 +307,8 @@ impl Fetcher {
             return;
         };
         let (terms, cause) = (*schedule.terms(), schedule.cause());
+        let validator = schedule.validator(now).filter(|_| question.is_get());
+        let validator = validator.map(str::to_owned);
         match shared.claim(terms.lease(), host) {
             Turn::Theirs { until } => {
                 schedule.under_way(until.min(document::later(now, LOOK_AGAIN)));
@@ -316,14 +324,16 @@ impl Fetcher {
                     document: part,
                     cause,
                 });
-                if let Ok(callout) = host.dispatch(&question.callout(&self.clusters, terms.timeout))
-                {
+                let question_sent =
+                    question.callout(&self.clusters, terms.timeout, validator.as_deref());
+                if let Ok(callout) = host.dispatch(&question_sent) {
                     self.in_flight.insert(
                         callout,
                         InFlight {
                             source: id,
                             part,
                             question,
+                            validator,
                             sent_at: now,
                             until,
                         },
@@ -340,6 +350,79 @@ impl Fetcher {
     }
 }
 
+/// What an answer brought, for the others.
+struct Taken {
+    note: Note,
+    /// Nothing, where the document is still the same.
+    body: Option<Vec<u8>>,
+}
+
+/// Takes an answer in.
+fn take_in(
+    source: &mut dyn Source,
+    sent: &InFlight,
+    answer: Option<Answer>,
+    clusters: &Clusters,
+    host: &mut impl Host,
+) -> Result<Taken, String> {
+    let answer = answer.ok_or("the answer broke off, or was longer than is taken")?;
+    let fetched_at = sent.sent_at.min(host.now());
+    let fresh_for = max_age(answer.cache_control.as_deref());
+    let random = host.random();
+    let body = match (answer.status, &sent.validator) {
+        (200, _) => {
+            let edition = Edition {
+                id: Edition::id_of(&answer.body),
+                etag: entity_tag(answer.etag),
+                whole_at: fetched_at,
+            };
+            let received = Received {
+                body: &answer.body,
+                fetched_at,
+                fresh_for,
+                random,
+            };
+            if is_held(source, sent.part, &edition) {
+                renew(source, sent.part, &received);
+            } else {
+                source
+                    .accept(sent.part, received, clusters)
+                    .map_err(|error| error.to_string())?;
+            }
+            if let Some(schedule) = source.schedule(sent.part) {
+                schedule.is_edition(edition);
+            }
+            Some(answer.body)
+        }
+        (304, Some(validator)) => {
+            let schedule = source.schedule(sent.part);
+            let ours = schedule.filter(|schedule| schedule.etag() == Some(validator));
+            let etag = answer.etag.as_ref().unwrap_or(validator);
+            match ours {
+                Some(schedule) if etag == validator => {
+                    schedule.revalidated(fetched_at, fresh_for, random);
+                }
+                // Another edition has come meanwhile, from another worker, or nobody knows which one is meant: the next
+                // time it is asked for as a whole.
+                ours => {
+                    if let Some(schedule) = ours {
+                        schedule.forget_etag();
+                    }
+                    return Err("status 304 for another document than there is".to_owned());
+                }
+            }
+            None
+        }
+        _ => return Err(source.refusal(&answer)),
+    };
+    let Some(schedule) = source.schedule(sent.part) else {
+        return Err("it is not asked for any more".to_owned());
+    };
+    let edition = schedule.edition().cloned().unwrap_or_default();
+    let note = Note::new(fetched_at, fresh_for, schedule.hurried_at(), &edition);
+    Ok(Taken { note, body })
+}
+
 /// Takes a newer document over from another worker, if there is one.
 fn take_over(
     source: &mut dyn Source,
@@ -348,22 +431,51 @@ fn take_over(
     clusters: &Clusters,
     host: &mut impl Host,
 ) {
-    let ours = source
-        .schedule(part)
-        .and_then(|schedule| schedule.fetched_at());
-    let Some(theirs) = shared.newer(ours, host) else {
+    let Some(schedule) = source.schedule(part) else {
         return;
     };
-    let received = Received {
-        body: &theirs.body,
-        fetched_at: theirs.fetched_at(),
-        fresh_for: theirs.fresh_for(),
+    let Some(note) = shared.newer(schedule.fetched_at(), host) else {
+        return;
+    };
+    let edition = note.edition();
+    let mut received = Received {
+        body: &[],
+        fetched_at: note.fetched_at(),
+        fresh_for: note.fresh_for(),
         random: host.random(),
     };
-    let taken: Result<(), Unfit> = source.accept(part, received, clusters);
-    if let (Ok(()), Some(schedule), Some(at)) = (taken, source.schedule(part), theirs.hurried_at())
-    {
-        schedule.hurried_elsewhere(at);
+    if is_held(source, part, &edition) {
+        renew(source, part, &received);
+    } else {
+        let Some(body) = shared.body(&note, host) else {
+            return;
+        };
+        received.body = &body;
+        if source.accept(part, received, clusters).is_err() {
+            return;
+        }
+    }
+    if let Some(schedule) = source.schedule(part) {
+        schedule.is_edition(edition);
+        if let Some(at) = note.hurried_at() {
+            schedule.hurried_elsewhere(at);
+        }
+    }
+}
+
+/// Whether that edition is the one that there is already. A form asks for something new, even if it looks the same.
+fn is_held(source: &mut dyn Source, part: Part, edition: &Edition) -> bool {
+    let repeats = source.question(part).is_some_and(Question::is_get);
+    let ours = source
+        .schedule(part)
+        .and_then(|schedule| schedule.edition());
+    repeats && ours.is_some_and(|ours| ours.id == edition.id)
+}
+
+/// What there is has been found to be good still.
+fn renew(source: &mut dyn Source, part: Part, received: &Received<'_>) {
+    if let Some(schedule) = source.schedule(part) {
+        schedule.revalidated(received.fetched_at, received.fresh_for, received.random);
     }
 }
 

@@ -1,18 +1,19 @@
 //! One process, one fetch: what one worker fetched, the others take over, and while one fetches, the others wait.
 //!
-//! Two entries a document in the proxy's shared data: the document, and the lease of whoever fetches it. Both are
-//! untrusted when read: a document goes through the same parser as if it had just arrived, times are checked against
-//! the clock, and what does not decode is not there.
+//! Three entries a document in the proxy's shared data: its body, a note of which edition that is and how old, and the
+//! lease of whoever fetches it. A body may be large and is copied out whole, so it is read only by those who have another
+//! edition than the note says. All are untrusted when read: a document must be the one of the note and goes through the
+//! same parser as if it had just arrived, times are checked against the clock, and what does not decode is not there.
 
 use jiff::{SignedDuration, Timestamp};
 use prost::Message;
 
-use super::document::{BACK_OFF_MOST, later};
-use super::source::Question;
+use super::document::{BACK_OFF_MOST, Edition, later};
+use super::source::{Question, entity_tag};
 use crate::host::{Host, Shared};
 
 /// Set apart from what other plugins share, and from other layouts of our own.
-const NAMESPACE: &str = "tenantgate/1";
+const NAMESPACE: &str = "tenantgate/2";
 
 /// How often a write is tried that others come in between of. There is one writer at a time, almost always.
 const WRITES: usize = 3;
@@ -20,13 +21,14 @@ const WRITES: usize = 3;
 /// The entries of one document.
 #[derive(Clone, Debug)]
 pub(super) struct Shelf {
-    document: String,
+    body: String,
+    note: String,
     lease: String,
 }
 
-/// A document that some worker fetched.
+/// What is known of the document that some worker fetched, without its body.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct SharedDocument {
+pub(super) struct Note {
     #[prost(int64, tag = "1")]
     fetched_at_ms: i64,
     /// What its server said.
@@ -35,8 +37,13 @@ pub(super) struct SharedDocument {
     /// When the refresh ahead of time that brought it was granted; 0 for none.
     #[prost(int64, tag = "3")]
     hurried_at_ms: i64,
-    #[prost(bytes = "vec", tag = "4")]
-    pub body: Vec<u8>,
+    /// [`Edition`].
+    #[prost(fixed64, tag = "4")]
+    id: u64,
+    #[prost(string, optional, tag = "5")]
+    etag: Option<String>,
+    #[prost(int64, tag = "6")]
+    whole_at_ms: i64,
 }
 
 /// Who may fetch.
@@ -61,18 +68,28 @@ pub(super) enum Turn {
     Failed { until: Timestamp },
 }
 
-impl SharedDocument {
+impl Note {
     pub fn new(
         fetched_at: Timestamp,
         fresh_for: Option<SignedDuration>,
         hurried_at: Option<Timestamp>,
-        body: Vec<u8>,
+        edition: &Edition,
     ) -> Self {
         Self {
             fetched_at_ms: fetched_at.as_millisecond(),
             fresh_for_ms: fresh_for.map(|said| i64::try_from(said.as_millis()).unwrap_or(i64::MAX)),
             hurried_at_ms: hurried_at.map_or(0, Timestamp::as_millisecond),
-            body,
+            id: edition.id,
+            etag: edition.etag.clone(),
+            whole_at_ms: edition.whole_at.as_millisecond(),
+        }
+    }
+
+    pub fn edition(&self) -> Edition {
+        Edition {
+            id: self.id,
+            etag: entity_tag(self.etag.clone()),
+            whole_at: time(self.whole_at_ms),
         }
     }
 
@@ -95,7 +112,8 @@ impl Shelf {
     pub fn of(question: &Question) -> Self {
         let digest = question.digest();
         Self {
-            document: format!("{NAMESPACE}/document/{digest}"),
+            body: format!("{NAMESPACE}/body/{digest}"),
+            note: format!("{NAMESPACE}/note/{digest}"),
             lease: format!("{NAMESPACE}/lease/{digest}"),
         }
     }
@@ -109,21 +127,35 @@ impl Shelf {
         }
     }
 
-    /// A document newer than ours, if another worker shared one.
-    pub fn newer(&self, than: Option<Timestamp>, host: &impl Host) -> Option<SharedDocument> {
-        newer_in(&host.shared(&self.document)?, than, host.now())
+    /// What is said of a document newer than ours, if another worker shared one.
+    pub fn newer(&self, than: Option<Timestamp>, host: &impl Host) -> Option<Note> {
+        newer_in(&host.shared(&self.note)?, than, host.now())
     }
 
-    /// Shares a document and ends the lease. One that was asked for later is not replaced: its answer was only faster.
-    pub fn publish(&self, document: &SharedDocument, host: &mut impl Host) {
-        let bytes = document.encode_to_vec();
+    /// The document of which that is said, unless another one has come in between.
+    pub fn body(&self, note: &Note, host: &impl Host) -> Option<Vec<u8>> {
+        let body = host.shared(&self.body)?.bytes;
+        (Edition::id_of(&body) == note.id).then_some(body)
+    }
+
+    /// Shares a document and ends the lease; without a body, the one that is shared already is said to be good. One that
+    /// was asked for later is not replaced: its answer was only faster.
+    pub fn publish(&self, note: &Note, body: Option<&[u8]>, host: &mut impl Host) {
+        let bytes = note.encode_to_vec();
         for _ in 0..WRITES {
-            let seen = host.shared(&self.document);
+            let seen = host.shared(&self.note);
             let surpassed = seen
                 .as_ref()
-                .and_then(|seen| newer_in(seen, Some(document.fetched_at()), host.now()))
+                .and_then(|seen| newer_in(seen, Some(note.fetched_at()), host.now()))
                 .is_some();
-            if surpassed || host.share(&self.document, &bytes, seen.as_ref()).is_ok() {
+            if surpassed {
+                break;
+            }
+            // Before the note: whoever reads that can have this.
+            if let Some(body) = body {
+                let _ = host.share(&self.body, body, None);
+            }
+            if host.share(&self.note, &bytes, seen.as_ref()).is_ok() {
                 break;
             }
         }
@@ -191,11 +223,11 @@ impl Lease {
     }
 }
 
-/// The document in an entry, if it is newer than ours and not from the future.
-fn newer_in(entry: &Shared, than: Option<Timestamp>, now: Timestamp) -> Option<SharedDocument> {
-    let document = SharedDocument::decode(entry.bytes.as_slice()).ok()?;
-    let fetched_at = document.fetched_at();
-    (than.is_none_or(|ours| fetched_at > ours) && fetched_at <= now).then_some(document)
+/// What an entry says of a document, if it is newer than ours and not from the future.
+fn newer_in(entry: &Shared, than: Option<Timestamp>, now: Timestamp) -> Option<Note> {
+    let note = Note::decode(entry.bytes.as_slice()).ok()?;
+    let fetched_at = note.fetched_at();
+    (than.is_none_or(|ours| fetched_at > ours) && fetched_at <= now).then_some(note)
 }
 
 fn time(milliseconds: i64) -> Timestamp {

@@ -10,8 +10,10 @@ use thiserror::Error;
 use super::access_token::{AccessToken, TokenError};
 use super::document::Schedule;
 use super::jwks::{DocumentError, IssuerKeys};
+use super::key_set::KeySet;
 use super::location::{Clusters, Location};
-use super::{KeySourceId, TokenSourceId};
+use super::{ApiKeySetId, KeySourceId, TokenSourceId};
+use crate::authorizer::api_key::NotAKeyList;
 use crate::host::{Answer, Callout};
 use crate::metrics::Metric;
 use crate::secret::Secret;
@@ -23,6 +25,8 @@ pub enum SourceId {
     Keys(KeySourceId),
     /// An access token.
     Token(TokenSourceId),
+    /// A set of API keys.
+    KeySet(ApiKeySetId),
 }
 
 /// Which document of a source is meant.
@@ -34,7 +38,13 @@ pub enum Part {
     Keys,
     /// An access token.
     AccessToken,
+    /// A set of API keys.
+    KeySet,
 }
+
+/// A JWK Set of a hundred keys, certificates included, is a quarter of this; copying more into every worker helps
+/// nobody.
+const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// Something that is fetched: one document, or several of which one leads to the next.
 pub(super) trait Source {
@@ -63,10 +73,13 @@ pub(super) trait Source {
         format!("status {}", answer.status)
     }
 
-    /// What there is to measure about it.
-    fn measure(&mut self, _now: Timestamp) -> Option<(Metric<'_>, u64)> {
-        None
+    /// The longest answer that is taken.
+    fn max_body_bytes(&self) -> usize {
+        MAX_BODY_BYTES
     }
+
+    /// What there is to measure about it.
+    fn measure(&self, _now: Timestamp, _say: &mut dyn FnMut(Metric<'_>, u64)) {}
 }
 
 /// What was answered to a [`Question`].
@@ -89,6 +102,8 @@ pub(super) enum Unfit {
     Document(#[from] DocumentError),
     #[error(transparent)]
     Token(#[from] TokenError),
+    #[error(transparent)]
+    KeyList(#[from] NotAKeyList),
 }
 
 /// What is asked for a document.
@@ -121,8 +136,18 @@ impl Question {
         }
     }
 
-    /// The request that asks it.
-    pub fn callout(&self, clusters: &Clusters, timeout: SignedDuration) -> Callout {
+    /// Whether the same question can be asked with a condition (RFC 9110 section 13.1.2).
+    pub fn is_get(&self) -> bool {
+        self.form.is_none()
+    }
+
+    /// The request that asks it, or that asks whether what the validator stands for is still the answer.
+    pub fn callout(
+        &self,
+        clusters: &Clusters,
+        timeout: SignedDuration,
+        validator: Option<&str>,
+    ) -> Callout {
         let mut callout = self.location.callout(clusters, timeout);
         if let Some(Form {
             authorization,
@@ -141,6 +166,10 @@ impl Question {
                     .push(("authorization", authorization.clone()));
             }
             callout.body = Some(body.clone());
+        }
+        if let Some(validator) = validator {
+            let validator = Secret::new(validator.to_owned());
+            callout.headers.push(("if-none-match", validator));
         }
         callout
     }
@@ -186,11 +215,25 @@ pub(super) fn max_age(cache_control: Option<&str>) -> Option<SignedDuration> {
     fresh_for
 }
 
+/// The value of an `ETag` field, if it is one (RFC 9110 section 8.8.3) of a length that is worth keeping.
+pub(super) fn entity_tag(value: Option<String>) -> Option<String> {
+    const MAX_BYTES: usize = 256;
+    value.filter(|value| {
+        let opaque = value.strip_prefix("W/").unwrap_or(value);
+        let inner = opaque
+            .strip_prefix('"')
+            .and_then(|tag| tag.strip_suffix('"'));
+        let plain = |tag: &str| tag.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
+        value.len() <= MAX_BYTES && inner.is_some_and(plain)
+    })
+}
+
 /// All that is fetched for a policy.
 #[derive(Debug)]
 pub(super) struct Sources {
     pub issuers: Vec<IssuerKeys>,
     pub tokens: Vec<AccessToken>,
+    pub key_sets: Vec<KeySet>,
 }
 
 impl Sources {
@@ -202,13 +245,17 @@ impl Sources {
             SourceId::Token(TokenSourceId(index)) => {
                 self.tokens.get_mut(index).map(|source| source as _)
             }
+            SourceId::KeySet(ApiKeySetId(index)) => {
+                self.key_sets.get_mut(index).map(|source| source as _)
+            }
         }
     }
 
     pub fn ids(&self) -> impl Iterator<Item = SourceId> + use<> {
         let keys = (0..self.issuers.len()).map(|index| SourceId::Keys(KeySourceId(index)));
         let tokens = (0..self.tokens.len()).map(|index| SourceId::Token(TokenSourceId(index)));
-        keys.chain(tokens)
+        let key_sets = (0..self.key_sets.len()).map(|index| SourceId::KeySet(ApiKeySetId(index)));
+        keys.chain(tokens).chain(key_sets)
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut dyn Source> {
@@ -216,6 +263,32 @@ impl Sources {
             .issuers
             .iter_mut()
             .map(|source| source as &mut dyn Source);
-        issuers.chain(self.tokens.iter_mut().map(|source| source as _))
+        let tokens = self.tokens.iter_mut().map(|source| source as _);
+        issuers
+            .chain(tokens)
+            .chain(self.key_sets.iter_mut().map(|source| source as _))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_entity_tag_is_not_sent_back() {
+        for tag in ["\"\"", "\"abc\"", "W/\"a,b\"", "\"W/\""] {
+            assert_eq!(
+                entity_tag(Some(tag.to_owned())).as_deref(),
+                Some(tag),
+                "{tag}"
+            );
+        }
+        let long = format!("\"{}\"", "a".repeat(255));
+        for tag in [
+            "", "abc", "\"", "w/\"a\"", "\"a\"b\"", "\"a b\"", "\"a\n\"", "*", &long,
+        ] {
+            assert_eq!(entity_tag(Some(tag.to_owned())), None, "{tag}");
+        }
+        assert_eq!(entity_tag(None), None);
     }
 }

@@ -4,7 +4,7 @@ use super::Interest;
 use super::format::Format;
 use super::inflate::Coding;
 use super::model::ModelName;
-use super::multipart::Form;
+use super::multipart::{Form, is_multipart};
 use super::scan::{Layout, Scanner};
 
 /// What is known of the request's model. Of two, the last one counts, which is what servers in Python take: so a body is
@@ -26,13 +26,7 @@ impl Asked {
         if Coding::of(content_encoding) != Coding::Identity {
             return Self::Settled(None);
         }
-        let is_form = content_type.is_some_and(|value| {
-            value
-                .trim_ascii_start()
-                .get(..10)
-                .is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
-        });
-        if is_form {
+        if content_type.is_some_and(is_multipart) {
             return content_type
                 .and_then(Form::of)
                 .map_or(Self::Settled(None), Self::Form);

@@ -10,7 +10,8 @@
 //! `path` tells the API by the request's path. `inflate` undoes a compression, `framing` divides a body into
 //! documents, `scan` reads JSON however it is cut and keeps what stands at the places that the `format` names in its
 //! `tree`. `document` holds that until the document ends, `tally` makes one answer of all documents. The request's
-//! side, `asked`, wants the model alone, from JSON or from a `multipart` form.
+//! side, `asked`, wants the model alone, from JSON or from a `multipart` form; `named` reads it so strictly that one can
+//! decide by it.
 //!
 //! # What always holds
 //!
@@ -32,6 +33,7 @@ mod framing;
 mod inflate;
 mod model;
 mod multipart;
+mod named;
 mod nesting;
 mod number;
 mod path;
@@ -46,6 +48,13 @@ use path::Target;
 
 pub use format::Format;
 pub use model::ModelName;
+pub use named::{Named, NamedModel};
+
+/// The model that a request's path (with its query) names, in the APIs whose paths do: then their servers take it from
+/// nowhere else.
+pub fn model_in_path(path: &str) -> Option<ModelName> {
+    Target::of(path)?.model
+}
 
 /// Whether more is worth handing in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,6 +39,8 @@ pub(super) struct Scanner {
     nesting: Nesting,
     token: Token,
     document: Document,
+    /// How often the outermost object names what some server takes for the model.
+    models_named: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -87,6 +89,7 @@ impl Scanner {
             nesting: Nesting::none(),
             token: Token::new(),
             document: Document::new(),
+            models_named: 0,
         }
     }
 
@@ -97,6 +100,12 @@ impl Scanner {
         self.wanted = Some(self.root);
         self.token.clear();
         self.document.clear();
+        self.models_named = 0;
+    }
+
+    /// How often the outermost object names a `model`, in whatever case, or `models` to choose from.
+    pub(super) fn models_named(&self) -> u32 {
+        self.models_named
     }
 
     /// What the document has said so far.
@@ -296,6 +305,11 @@ impl Scanner {
         let (text, rest) = self.token.text(bytes, MAX_NAME_BYTES)?;
         self.wanted = None;
         if let (Some(name), Some(frame)) = (text.and_then(unescaped), self.way.last()) {
+            let singular = name.strip_suffix(b"s").or(name.strip_suffix(b"S"));
+            let is_like_model = singular.unwrap_or(&name).eq_ignore_ascii_case(b"model");
+            if is_like_model && self.way.len() == 1 {
+                self.models_named = self.models_named.saturating_add(1);
+            }
             let found = frame
                 .node
                 .members

@@ -44,6 +44,16 @@ pub(super) fn obey(decision: &Decision<'_>, policy: &Policy) -> Outcome {
     }
 }
 
+/// Lets a part of a body go on, or answers in place of the upstream, to which the head has gone already.
+pub(super) fn obey_late(verdict: Result<(), Denial>) -> Action {
+    let Err(denial) = verdict else {
+        return Action::Continue;
+    };
+    tell_verdict("deny", Some(denial.reason()));
+    refuse(&denial);
+    Outcome::Refused.into()
+}
+
 fn edit(edits: &Edits<'_>) {
     for name in &edits.remove {
         let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
@@ -74,7 +84,7 @@ fn refuse(denial: &Denial) {
 
 fn tell(decision: &Decision<'_>, policy: &Policy, verdict: &str, reason: Option<&str>) {
     filter_state::set(Field::Decision, verdict);
-    filter_state::set(Field::ConfigId, policy.config_id.as_str());
+    filter_state::set(Field::ShortDigest, policy.config_id.as_str());
     if let Some(reason) = reason {
         filter_state::set(Field::Reason, reason);
     }
@@ -94,5 +104,12 @@ fn tell(decision: &Decision<'_>, policy: &Policy, verdict: &str, reason: Option<
         if let Some(client) = client {
             filter_state::set(Field::ClientId, client.as_str());
         }
+    }
+}
+
+fn tell_verdict(verdict: &str, reason: Option<&str>) {
+    filter_state::set(Field::Decision, verdict);
+    if let Some(reason) = reason {
+        filter_state::set(Field::Reason, reason);
     }
 }

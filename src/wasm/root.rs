@@ -14,7 +14,6 @@ use super::stream::Stream;
 use super::worker::{SharedWorker, Worker};
 use super::{WAKE_SOON, filter_state, host};
 use crate::config;
-use crate::fetch::MAX_BODY_BYTES;
 use crate::host::{Answer, CalloutId};
 
 /// The longest sleep, even if nothing is due: metrics are brought up to date, and a clock may be set meanwhile.
@@ -45,9 +44,9 @@ impl Root {
             let Some(waiting) = worker.borrow_mut().take(stream) else {
                 continue;
             };
-            let decision = worker.borrow_mut().reconsider(&policy, &waiting);
+            let mut decision = worker.borrow_mut().reconsider(&policy, &waiting);
             let mut account = waiting.account.borrow_mut();
-            account.decided(&decision, &waiting.head);
+            account.decided(&mut decision, &waiting.head);
             drop(account);
             // Nothing is borrowed while it is obeyed: going on with a stream may run its callbacks.
             match obey::obey(&decision, &policy) {
@@ -77,8 +76,10 @@ impl Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _: usize) {
         let Some(worker) = &self.worker else { return };
-        let answer = answer(headers, body_size);
-        worker.borrow_mut().answered(CalloutId(token), answer);
+        let id = CalloutId(token);
+        let max_body_bytes = worker.borrow_mut().max_body_bytes(id);
+        let answer = answer(headers, body_size, max_body_bytes);
+        worker.borrow_mut().answered(id, answer);
         self.wake(worker);
     }
 
@@ -144,8 +145,8 @@ impl RootContext for Root {
 }
 
 /// The answer to a callout, or nothing where it broke off. Its headers may be read only if there are any.
-fn answer(headers: usize, body_size: usize) -> Option<Answer> {
-    if headers == 0 || body_size > MAX_BODY_BYTES {
+fn answer(headers: usize, body_size: usize, max_body_bytes: usize) -> Option<Answer> {
+    if headers == 0 || body_size > max_body_bytes {
         return None;
     }
     let header = |name: &str| {
@@ -164,6 +165,7 @@ fn answer(headers: usize, body_size: usize) -> Option<Answer> {
     Some(Answer {
         status: header(":status")?.parse().ok()?,
         cache_control: header("cache-control"),
+        etag: header("etag"),
         body,
     })
 }

@@ -54,18 +54,24 @@ impl Drop for Stream {
 impl Context for Stream {}
 
 impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        let has_body = !end_of_stream;
         let fields = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
         let head = RequestHead::new(fields);
         let now = host::now();
         self.account.borrow_mut().arrived(&head, now);
         let policy = Rc::clone(self.worker.borrow().policy());
-        let decision = self.worker.borrow_mut().arrived(&policy, &head, now);
-        self.account.borrow_mut().decided(&decision, &head);
+        let mut decision = self
+            .worker
+            .borrow_mut()
+            .arrived(&policy, &head, has_body, now);
+        self.account.borrow_mut().decided(&mut decision, &head);
         let outcome = obey::obey(&decision, &policy);
         if outcome == Outcome::Waiting {
             let account = Rc::clone(&self.account);
-            self.worker.borrow_mut().wait(self.id, head, account, now);
+            self.worker
+                .borrow_mut()
+                .wait(self.id, head, has_body, account, now);
             // A callout belongs to the context that makes it, and one of a stream dies with its client. So the root is
             // woken, and it calls.
             let _ = hostcalls::set_tick_period(WAKE_SOON);
@@ -73,18 +79,28 @@ impl HttpContext for Stream {
         outcome.into()
     }
 
-    fn on_http_request_body(&mut self, size: usize, _: bool) -> Action {
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let mut account = self.account.borrow_mut();
         let mut pieces = pieces(BufferType::HttpRequestBody, size);
-        while account.wants_request_body()
+        let mut verdict = Ok(());
+        while verdict.is_ok()
+            && account.wants_request_body()
             && let Some(bytes) = pieces.next()
         {
-            account.request_body(&bytes);
+            verdict = account.request_body(&bytes);
         }
-        Action::Continue
+        if end_of_stream {
+            verdict = verdict.and_then(|()| account.request_ends());
+        }
+        drop(account);
+        obey::obey_late(verdict)
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        let verdict = self.account.borrow_mut().request_ends();
+        if verdict.is_err() {
+            return obey::obey_late(verdict);
+        }
         let worker = self.worker.borrow();
         let names: Vec<String> = hostcalls::get_map_bytes(MapType::HttpRequestTrailers)
             .unwrap_or_default()

@@ -5,7 +5,7 @@
 //! the caller holds.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +14,7 @@ use super::host::{self, Envoy};
 use crate::account::{Account, Closing, FirstByte};
 use crate::authorizer::cache::TokenCache;
 use crate::denial::Denial;
-use crate::fetch::{Fetcher, SourceId};
+use crate::fetch::{Fetcher, SourceId, Wanted};
 use crate::gate::{Decision, Request, Step};
 use crate::host::{Answer, CalloutId};
 use crate::metrics::{Direction, Metric, TenantLabels};
@@ -38,6 +38,8 @@ pub(super) struct Worker {
     cache: TokenCache,
     waiting: BTreeMap<u32, Waiting>,
     tenants: TenantLabels,
+    /// When the policy came into force.
+    since: Timestamp,
 }
 
 /// A worker, as contexts share it.
@@ -49,6 +51,7 @@ pub(super) type SharedAccount = Rc<RefCell<Account>>;
 /// A request that waits for something to be fetched.
 pub(super) struct Waiting {
     pub head: RequestHead,
+    pub has_body: bool,
     pub account: SharedAccount,
     deadline: Timestamp,
 }
@@ -57,8 +60,11 @@ impl Worker {
     pub fn new(policy: Policy) -> Self {
         let mut envoy = Envoy::default();
         let fetcher = Fetcher::new(
-            policy.key_sources.iter().cloned(),
-            &policy.token_sources,
+            &Wanted {
+                issuers: &policy.key_sources,
+                tokens: &policy.token_sources,
+                key_sets: &policy.key_sets,
+            },
             policy.clusters.clone(),
             &mut envoy,
         );
@@ -69,6 +75,7 @@ impl Worker {
             waiting: BTreeMap::new(),
             tenants: TenantLabels::new(policy.metered_tenants),
             policy: Rc::new(policy),
+            since: host::now(),
         }
     }
 
@@ -81,17 +88,26 @@ impl Worker {
         &mut self,
         policy: &'a Policy,
         head: &'a RequestHead,
+        has_body: bool,
         now: Timestamp,
     ) -> Decision<'a> {
         let may_wait = self.waiting.len() < MAX_WAITING;
-        self.decide(policy, head, now, may_wait)
+        self.decide(policy, head, has_body, now, may_wait)
     }
 
     /// Remembers a stream that has to wait, from now on.
-    pub fn wait(&mut self, stream: u32, head: RequestHead, account: SharedAccount, now: Timestamp) {
+    pub fn wait(
+        &mut self,
+        stream: u32,
+        head: RequestHead,
+        has_body: bool,
+        account: SharedAccount,
+        now: Timestamp,
+    ) {
         let deadline = latest(now);
         let waiting = Waiting {
             head,
+            has_body,
             account,
             deadline,
         };
@@ -129,6 +145,9 @@ impl Worker {
 
     /// Counts what a request used that is over.
     pub fn closed(&mut self, closing: &Closing<'_>) {
+        if let Some(reason) = closing.late_verdict() {
+            self.envoy.metrics.request(closing.endpoint, reason);
+        }
         let usage = &closing.usage;
         let tokens = [
             (Direction::Input, usage.input_tokens),
@@ -171,6 +190,11 @@ impl Worker {
         self.fetcher.abandon(&mut self.envoy);
     }
 
+    /// The longest answer to that callout that is worth reading.
+    pub fn max_body_bytes(&mut self, id: CalloutId) -> usize {
+        self.fetcher.max_body_bytes(id)
+    }
+
     /// Takes the answer to a callout in, and goes on with what it made possible.
     pub fn answered(&mut self, id: CalloutId, answer: Option<Answer>) {
         if self.fetcher.answered(id, answer, &mut self.envoy) {
@@ -181,6 +205,10 @@ impl Worker {
     /// Brings the metrics up to date that are not worth a call for each request.
     pub fn measure(&mut self) {
         self.fetcher.measure(&mut self.envoy);
+        let age = host::now().duration_since(self.since).as_secs();
+        let metrics = &mut self.envoy.metrics;
+        metrics.measure(Metric::ConfigId, self.policy.config_id.number());
+        metrics.measure(Metric::ConfigAge, u64::try_from(age).unwrap_or_default());
         let lookups = std::mem::take(&mut self.cache.lookups);
         self.envoy
             .metrics
@@ -194,7 +222,7 @@ impl Worker {
     }
 
     /// Which streams wait.
-    pub fn waiting(&self) -> BTreeSet<u32> {
+    pub fn waiting(&self) -> Vec<u32> {
         self.waiting.keys().copied().collect()
     }
 
@@ -209,7 +237,8 @@ impl Worker {
     /// Asks again about a request that waited. Its stream's context must be in effect.
     pub fn reconsider<'a>(&mut self, policy: &'a Policy, waiting: &'a Waiting) -> Decision<'a> {
         let now = host::now();
-        self.decide(policy, &waiting.head, now, now < waiting.deadline)
+        let may_wait = now < waiting.deadline;
+        self.decide(policy, &waiting.head, waiting.has_body, now, may_wait)
     }
 
     /// When there is something to do next.
@@ -225,12 +254,14 @@ impl Worker {
         &mut self,
         policy: &'a Policy,
         head: &'a RequestHead,
+        has_body: bool,
         now: Timestamp,
         may_wait: bool,
     ) -> Decision<'a> {
         let request = Request {
             head,
             source_address: || host::property(&["source", "address"]),
+            has_body,
         };
         let mut decision = policy.decide(&request, &mut self.fetcher, &mut self.cache, now);
         if let Step::Await(source) = decision.step
@@ -238,12 +269,13 @@ impl Worker {
         {
             let retry_after = BUSY_RETRY;
             decision.step = Step::Refuse(match source {
-                SourceId::Keys(_) => Denial::KeysUnavailable { retry_after },
+                SourceId::Keys(_) | SourceId::KeySet(_) => Denial::KeysUnavailable { retry_after },
                 SourceId::Token(_) => Denial::UpstreamAuthUnavailable { retry_after },
             });
         }
         let reason = match &decision.step {
             Step::Await(_) => return decision,
+            Step::Forward(_) if decision.watch.is_some() => return decision,
             Step::Forward(_) => None,
             Step::Refuse(denial) => Some(denial.reason()),
         };

@@ -2,24 +2,38 @@
 
 use std::time::Duration;
 
+use blake2::digest::consts::U8;
+use blake2::{Blake2b, Digest};
 use prost::Message;
 use serde_json::json;
 
-use crate::harness::proxy::{Proxy, Status};
+use crate::harness::proxy::{Body, Proxy, Status};
 use crate::harness::tokens::{Key, TRUSTED, Token, decoys, jwks};
 use crate::{Gate, IDP, KEYS, policy};
 
-/// The layout of a shared document, as another plugin could find it out.
+/// What is told of a shared document, as another plugin could find it out. The document is an entry of its own.
 #[derive(Clone, PartialEq, Message)]
-struct Document {
+struct Note {
     #[prost(int64, tag = "1")]
     fetched_at_ms: i64,
     #[prost(int64, tag = "2")]
     fresh_for_ms: i64,
     #[prost(int64, tag = "3")]
     hurried_at_ms: i64,
-    #[prost(bytes = "vec", tag = "4")]
-    body: Vec<u8>,
+    #[prost(fixed64, tag = "4")]
+    id: u64,
+}
+
+impl Note {
+    /// Of a document that was fetched then.
+    fn of(body: &str, fetched_at_ms: i64) -> Self {
+        Self {
+            fetched_at_ms,
+            fresh_for_ms: 600_000,
+            hurried_at_ms: 0,
+            id: u64::from_le_bytes(Blake2b::<U8>::digest(body).into()),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -37,6 +51,13 @@ impl Gate {
         let key = of_kind.next().expect("there is one");
         assert_eq!(of_kind.next(), None);
         key
+    }
+
+    /// Puts a document where the workers share theirs.
+    fn plant(&mut self, note: Vec<u8>, body: impl Into<Body>) {
+        let entries = (self.key("/note/"), self.key("/body/"));
+        self.set_shared_data(&entries.0, note);
+        self.set_shared_data(&entries.1, body);
     }
 
     fn milliseconds(&self) -> i64 {
@@ -57,57 +78,39 @@ fn key_22_what_is_shared_stands_under_names_that_say_nothing_and_are_nobody_else
 fn key_22_a_sound_document_spares_a_new_worker_the_fetch_and_any_other_does_not_harm_it() {
     let mut gate = Gate::open();
     let now = gate.milliseconds();
-    let shelf = gate.key("/document/");
-    let sound = gate.shared_data(&shelf).expect("it was shared");
-    let document = |body: &str| Document {
-        fetched_at_ms: now,
-        fresh_for_ms: 600_000,
-        hurried_at_ms: 0,
-        body: body.as_bytes().to_vec(),
-    };
+    let sound = gate
+        .shared_data(&gate.key("/note/"))
+        .expect("it was shared");
     let good = jwks(&TRUSTED).to_string();
-    let future = Document {
-        fetched_at_ms: now + 3_600_000,
-        ..document(&good)
-    };
-    let ancient = Document {
-        fetched_at_ms: i64::MIN,
-        ..document(&good)
-    };
-    let stale = Document {
-        fetched_at_ms: now - 25 * 3_600_000,
-        ..document(&good)
-    };
+    let at = |milliseconds| Note::of(&good, milliseconds).encode_to_vec();
     let issuer = r#"{"issuer":"https://idp.test","jwks_uri":"https://idp.test/keys"}"#;
-    for (what, bytes) in [
+    let kept = 25 * 3_600_000;
+    let notes = [
         ("nothing", Vec::new()),
         ("noise", vec![0xff; 64]),
         ("a cut one", sound[..sound.len() / 2].to_vec()),
         ("text", b"{\"keys\":[]}".to_vec()),
         ("wrong types", vec![0x0a, 0x03, 1, 2, 3]),
+        ("from the future", at(now + 3_600_000)),
+        ("from the beginning of time", at(i64::MIN)),
+        ("older than is kept", at(now - kept)),
         (
-            "a document of another kind",
-            document(issuer).encode_to_vec(),
+            "about another document",
+            Note::of("{}", now).encode_to_vec(),
         ),
-        (
-            "decoys alone",
-            document(&json!({ "keys": decoys() }).to_string()).encode_to_vec(),
-        ),
-        ("no document", document("<html>").encode_to_vec()),
-        (
-            "too long",
-            document(&format!("{good}{}", " ".repeat(300_000))).encode_to_vec(),
-        ),
-        (
-            "a megabyte of nothing",
-            document(&" ".repeat(1 << 20)).encode_to_vec(),
-        ),
-        ("from the future", future.encode_to_vec()),
-        ("from the beginning of time", ancient.encode_to_vec()),
-        ("older than is kept", stale.encode_to_vec()),
-    ] {
+    ]
+    .map(|(what, note)| (what, note, good.clone()));
+    let bodies = [
+        ("a document of another kind", issuer.to_owned()),
+        ("decoys alone", json!({ "keys": decoys() }).to_string()),
+        ("no document", "<html>".to_owned()),
+        ("too long", format!("{good}{}", " ".repeat(300_000))),
+        ("a megabyte of nothing", " ".repeat(1 << 20)),
+    ]
+    .map(|(what, body)| (what, Note::of(&body, now).encode_to_vec(), body));
+    for (what, note, body) in notes.into_iter().chain(bodies) {
         eprintln!("case: {what}");
-        gate.set_shared_data(&shelf, bytes);
+        gate.plant(note, body);
         let before = gate.callouts();
         gate.reload(0);
         gate.settle();
@@ -116,7 +119,8 @@ fn key_22_a_sound_document_spares_a_new_worker_the_fetch_and_any_other_does_not_
     }
     // Its twin.
     let before = gate.callouts();
-    gate.set_shared_data(&shelf, sound);
+    let note = at(gate.milliseconds());
+    gate.plant(note, good.clone());
     gate.reload(0);
     gate.settle();
     gate.lives("a sound one");
@@ -126,9 +130,8 @@ fn key_22_a_sound_document_spares_a_new_worker_the_fetch_and_any_other_does_not_
 #[test]
 fn key_22_what_is_shared_replaces_no_keys_that_a_worker_has() {
     let mut gate = Gate::open();
-    let shelf = gate.key("/document/");
     for bytes in [Vec::new(), vec![0xff; 64], b"[]".to_vec()] {
-        gate.set_shared_data(&shelf, bytes);
+        gate.plant(bytes.clone(), bytes);
         gate.lives("a poisoned shelf");
         gate.seconds_pass(601);
         gate.lives("a refresh beside a poisoned shelf");
@@ -138,7 +141,7 @@ fn key_22_what_is_shared_replaces_no_keys_that_a_worker_has() {
 #[test]
 fn key_22_a_poisoned_lease_holds_up_nobody_for_longer_than_a_sound_one() {
     let gate = Gate::open();
-    let (lease, shelf) = (gate.key("/lease/"), gate.key("/document/"));
+    let (lease, note) = (gate.key("/lease/"), gate.key("/note/"));
     drop(gate);
     for (what, bytes) in [
         ("nothing", Vec::new()),
@@ -182,7 +185,7 @@ fn key_22_a_poisoned_lease_holds_up_nobody_for_longer_than_a_sound_one() {
         let mut gate = Gate(setup.with(policy()));
         assert_eq!(gate.key("/lease/"), lease, "the same in every process");
         gate.set_shared_data(&lease, bytes);
-        gate.set_shared_data(&shelf, "");
+        gate.set_shared_data(&note, "");
         gate.settle();
         gate.lives(what);
         assert_eq!(gate.callouts(), 1);
@@ -212,15 +215,14 @@ fn key_22_a_poisoned_lease_holds_up_nobody_for_longer_than_a_sound_one() {
 fn key_22_a_shared_document_cannot_forbid_refreshes() {
     for hurried_at_ms in [i64::MAX, i64::MIN, 4_102_444_800_000] {
         let mut gate = Gate::open();
-        let shelf = gate.key("/document/");
         gate.seconds_pass(1);
-        let document = Document {
-            fetched_at_ms: gate.milliseconds(),
+        let body = jwks(&TRUSTED).to_string();
+        let note = Note {
             fresh_for_ms: i64::MAX,
             hurried_at_ms,
-            body: jwks(&TRUSTED).to_string().into_bytes(),
+            ..Note::of(&body, gate.milliseconds())
         };
-        gate.set_shared_data(&shelf, document.encode_to_vec());
+        gate.plant(note.encode_to_vec(), body);
         gate.reload(0);
         gate.seconds_pass(60);
         gate.lives("a shared document");

@@ -13,7 +13,8 @@
 use prost::Message;
 use prost_types::value::Kind;
 use serde_json::{Value, json};
-use tenantgate::authorizer::{Authorizer, Guard};
+use tenantgate::authorizer::api_key::ApiKeys;
+use tenantgate::authorizer::{Authorizer, Guard, KeysFrom};
 use tenantgate::config::{self, Problems};
 use tenantgate::policy::{Policy, Unmatched};
 use tenantgate::source::SourceAddress;
@@ -85,6 +86,14 @@ fn merge(into: &mut Value, members: Value) {
     }
 }
 
+/// The keys of the first endpoint.
+fn api_keys(policy: &Policy) -> &ApiKeys {
+    match &guard(policy, 0).api_keys[0] {
+        (_, KeysFrom::Policy(keys)) => keys,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn guard(policy: &Policy, endpoint: usize) -> &Guard {
     match &policy.endpoints.iter().nth(endpoint).unwrap().authorizer {
         Authorizer::Guarded(guard) => guard,
@@ -111,7 +120,7 @@ fn what_the_documentation_shows_is_a_policy() {
         ["chat", "generate"]
     );
 
-    let (_, keys) = &guard(&policy, 0).api_keys[0];
+    let keys = api_keys(&policy);
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
     let mine = &keys.verify(b"secret-key-value", now).unwrap().identity;
     assert_eq!(mine.tenant.as_str(), "my-client");
@@ -180,7 +189,7 @@ fn everything_that_is_wrong_is_said_at_once_and_where() {
 
 #[test]
 fn the_same_key_twice_is_seen_however_it_is_written_and_wherever_it_stands() {
-    let digest = config::digest_of_key("key-of-the-environment")
+    let digest = tenantgate::authorizer::api_key::digest_of_key("key-of-the-environment")
         .unwrap()
         .to_string();
     let written = json!({"client_id": "a", "key": "key-of-the-environment"});
@@ -311,12 +320,7 @@ fn a_struct_and_json_text_make_the_same_policy() {
     assert_eq!(shown(&from_text), shown(&from_struct));
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
     for policy in [&from_text, &from_struct] {
-        assert!(
-            guard(policy, 0).api_keys[0]
-                .1
-                .verify(b"secret-key-value", now)
-                .is_ok()
-        );
+        assert!(api_keys(policy).verify(b"secret-key-value", now).is_ok());
     }
 }
 

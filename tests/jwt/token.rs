@@ -353,7 +353,7 @@ fn refuses_json(what: &str, token: &Token, segment: Segment, reason: Reason) {
                 NotStrictJson::NotUtf8 => Reason::NotUtf8,
                 NotStrictJson::Syntax { .. } => Reason::Syntax,
                 NotStrictJson::DuplicateMember { .. } => Reason::Duplicate,
-                NotStrictJson::NotAnObject => Reason::NotAnObject,
+                NotStrictJson::NotAnObject | NotStrictJson::NotAList => Reason::NotAnObject,
             };
             assert_eq!((at, why), (segment, reason), "{what}");
         }

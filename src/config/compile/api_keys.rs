@@ -1,74 +1,26 @@
-//! API keys: texts to digests. What was written is not kept.
+//! API keys: texts to digests, and the names of key sets to their sources. What was written is not kept.
 
-use std::collections::HashMap;
-use std::fmt::Display;
-
-use jiff::Timestamp;
-use thiserror::Error;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use super::Workshop;
-use crate::authorizer::api_key::{ApiKey, ApiKeys, KeyDigest};
+use super::endpoints::endpoint_name;
+use super::terms;
+use crate::authorizer::api_key::{
+    ApiKey, ApiKeys, KeyDigest, ModelPattern, Restrictions, digest_of_key, known_digest, moment,
+};
 use crate::config::field::Field;
 use crate::config::problem::Place;
 use crate::config::raw;
+use crate::fetch::{ApiKeySetId, ApiKeySource, Location};
 use crate::identity::{Identifier, Identity};
 
-/// What people leave in a file that they meant to fill in. Compared without case, dashes and underscores.
-const PLACEHOLDERS: [&str; 14] = [
-    "apikey",
-    "changeit",
-    "changeme",
-    "changethis",
-    "example",
-    "fixme",
-    "insertkeyhere",
-    "password",
-    "placeholder",
-    "replaceme",
-    "secret",
-    "tbd",
-    "todo",
-    "yourapikey",
-];
-
-/// Why a text cannot be an API key.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum KeyError {
-    /// See the message.
-    #[error("must not be empty")]
-    Empty,
-    /// No such value can be presented, so the key would never hold.
-    #[error("must be visible ASCII characters without white space and comma")]
-    Unpresentable,
-    /// See the message.
-    #[error("is a placeholder, not a key; `tenantgate key new` makes one")]
-    Placeholder,
-}
-
-/// The digest of a key that clients can present.
-///
-/// # Errors
-/// Why it cannot be a key.
-pub fn digest_of_key(key: &str) -> Result<KeyDigest, KeyError> {
-    if key.is_empty() {
-        return Err(KeyError::Empty);
-    }
-    if !key.bytes().all(|b| b.is_ascii_graphic() && b != b',') {
-        return Err(KeyError::Unpresentable);
-    }
-    let plain = key.to_ascii_lowercase().replace(['-', '_', '<', '>'], "");
-    if PLACEHOLDERS.contains(&plain.as_str()) || plain.bytes().all(|b| b == b'x') {
-        return Err(KeyError::Placeholder);
-    }
-    Ok(KeyDigest::of(key.as_bytes()))
-}
-
-impl Workshop<'_> {
+impl<'a> Workshop<'a> {
     /// The keys of one authorizer. `seen` has those of the others that the same endpoint takes.
     pub(super) fn api_keys(
-        &self,
+        &mut self,
         raw: Field<Vec<Field<raw::ApiKey>>>,
-        here: &Place<'_>,
+        here: &Place<'a>,
         seen: &mut HashMap<KeyDigest, String>,
     ) -> ApiKeys {
         let mut keys = ApiKeys::default();
@@ -87,10 +39,20 @@ impl Workshop<'_> {
                 client.clone()
             };
             let user = identifier(raw.user_id, &place.member("user_id"));
-            let expires_at = place.member("expires_at").parse(raw.expires_at, |text| {
-                text.parse::<Timestamp>()
-                    .map_err(|_| "must be a time such as `2027-01-01T00:00:00Z` (RFC 3339)")
-            });
+            let time = |member: &str, field| {
+                place
+                    .member(member)
+                    .parse(field, |text: String| moment(&text))
+            };
+            let restrictions = Restrictions {
+                not_before: time("not_before", raw.not_before),
+                expires_at: time("expires_at", raw.expires_at),
+                endpoints: self.callable(raw.endpoints, &place.member("endpoints")),
+                models: models(raw.models, &place.member("models")),
+            };
+            if let Err(message) = restrictions.check_life() {
+                place.member("expires_at").complain(message);
+            }
 
             let Some(digest) = digest else { continue };
             // To write a key twice is to be in doubt about whose it is.
@@ -106,13 +68,48 @@ impl Workshop<'_> {
                         user,
                         client,
                     },
-                    expires_at,
+                    restrictions: (!restrictions.is_empty()).then(|| Rc::new(restrictions)),
                 };
                 // Cannot fail: what is in the set has been seen.
                 let _ = keys.add(digest, key);
             }
         }
         keys
+    }
+
+    /// The endpoints that a key may call. Whether they exist is seen when all of them have been read.
+    fn callable(
+        &mut self,
+        raw: Field<Vec<Field<String>>>,
+        here: &Place<'a>,
+    ) -> Option<Vec<String>> {
+        let raw = here.filled(raw, "leave it out for any endpoint")?;
+        let mut names = Vec::new();
+        for (place, name) in here.list(raw)? {
+            self.mentions.push((place, name.clone()));
+            names.push(name);
+        }
+        Some(names)
+    }
+
+    /// The source of the key set of that name.
+    pub(super) fn key_set(&mut self, name: &str) -> Result<ApiKeySetId, String> {
+        let known = self.key_sets.iter().position(|source| source.name == name);
+        known.map(ApiKeySetId).ok_or_else(|| {
+            let names: Vec<_> = self
+                .key_sets
+                .iter()
+                .map(|source| source.name.as_str())
+                .collect();
+            if names.is_empty() {
+                "no key set has this name; they stand under `key_sets` at the top".to_owned()
+            } else {
+                format!(
+                    "no key set has this name; there are `{}`",
+                    names.join("`, `")
+                )
+            }
+        })
     }
 
     fn key_digest(
@@ -150,17 +147,35 @@ impl Workshop<'_> {
     }
 }
 
-/// Digests of what is no key: a file that was filled in by a script which had nothing to hash.
-fn known_digest(digest: KeyDigest) -> Result<KeyDigest, String> {
-    let unfit: [(&str, &dyn Display); 2] =
-        [("", &"the empty text"), ("changeme", &"a placeholder")];
-    match unfit
-        .iter()
-        .find(|(text, _)| KeyDigest::of(text.as_bytes()) == digest)
-    {
-        Some((_, what)) => Err(format!("is the digest of {what}")),
-        None => Ok(digest),
+/// The key sets that authorizers may name.
+pub(super) fn key_sets(
+    raw: Field<BTreeMap<String, Field<raw::KeySet>>>,
+    here: &Place<'_>,
+) -> Vec<ApiKeySource> {
+    let mut sources = Vec::new();
+    for (place, name, raw) in here.members(raw).into_iter().flatten() {
+        let name = endpoint_name(name).map_err(|error| place.complain(error));
+        let Some(raw) = place.read(raw) else { continue };
+        let location = place
+            .member("uri")
+            .parse(raw.uri, |uri| Location::parse(&uri));
+        let terms = terms::of_key_set(raw.refresh, raw.max_stale, raw.fetch_timeout, &place);
+        if let (Ok(name), Some(location)) = (name, location) {
+            sources.push(ApiKeySource {
+                name,
+                location,
+                terms,
+            });
+        }
     }
+    sources
+}
+
+fn models(raw: Field<Vec<Field<String>>>, here: &Place<'_>) -> Option<Vec<ModelPattern>> {
+    here.each(
+        here.filled(raw, "leave it out for any model")?,
+        ModelPattern::try_from,
+    )
 }
 
 fn identifier(raw: Field<String>, here: &Place<'_>) -> Option<Identifier> {

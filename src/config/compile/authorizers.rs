@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Workshop;
 use crate::authorizer::api_key::KeyDigest;
-use crate::authorizer::{Authorizer, Guard};
+use crate::authorizer::{Authorizer, Guard, KeysFrom};
 use crate::config::field::Field;
 use crate::config::problem::Place;
 use crate::config::raw;
@@ -17,11 +17,11 @@ pub(super) struct Making {
     pub keys: HashMap<KeyDigest, String>,
 }
 
-impl Workshop<'_> {
+impl<'a> Workshop<'a> {
     pub(super) fn authorizer(
         &mut self,
         raw: Field<raw::Authorizer>,
-        here: &Place<'_>,
+        here: &Place<'a>,
     ) -> Option<Authorizer> {
         let mut making = Making::default();
         match here.read(raw)? {
@@ -44,16 +44,35 @@ impl Workshop<'_> {
         Some(Authorizer::Guarded(making.guard))
     }
 
-    fn alternative(&mut self, raw: raw::Alternative, here: &Place<'_>, making: &mut Making) {
+    fn alternative(&mut self, raw: raw::Alternative, here: &Place<'a>, making: &mut Making) {
         match raw {
             raw::Alternative::ApiKey(raw) => {
-                let Some(raw::ApiKeyAuthorizer { kind, keys, from }) = here.read(raw) else {
-                    return;
+                let Some(raw) = here.read(raw) else { return };
+                here.member("type").read(raw.kind);
+                let keys = match (raw.keys, raw.key_set) {
+                    (Field::Absent, Field::Absent) => {
+                        here.complain("needs `keys` or `key_set`; nobody could call the endpoint");
+                        None
+                    }
+                    (keys, Field::Absent) => {
+                        let keys = self.api_keys(keys, &here.member("keys"), &mut making.keys);
+                        Some(KeysFrom::Policy(keys))
+                    }
+                    (Field::Absent, name) => here
+                        .member("key_set")
+                        .parse(name, |name| self.key_set(&name))
+                        .map(KeysFrom::KeySet),
+                    (_, _) => {
+                        here.complain(
+                            "has both `keys` and `key_set`; for both write two alternatives under `any_of`",
+                        );
+                        None
+                    }
                 };
-                here.member("type").read(kind);
-                let keys = self.api_keys(keys, &here.member("keys"), &mut making.keys);
-                let places = self.places(from, &here.member("from"), &mut making.guard.places);
-                making.guard.api_keys.push((places, keys));
+                let places = self.places(raw.from, &here.member("from"), &mut making.guard.places);
+                if let Some(keys) = keys {
+                    making.guard.api_keys.push((places, keys));
+                }
             }
             raw::Alternative::Oidc(raw) => {
                 let Some(raw::OidcAuthorizer { kind, oidc, from }) = here.read(raw) else {

@@ -15,11 +15,11 @@ use crate::usage::{Format, Metering};
 
 const MAX_NAME_BYTES: usize = 128;
 
-impl Workshop<'_> {
+impl<'a> Workshop<'a> {
     pub(super) fn endpoints(
         &mut self,
         raw: Field<Vec<Field<raw::Endpoint>>>,
-        here: &Place<'_>,
+        here: &Place<'a>,
     ) -> Endpoints {
         let mut endpoints = Endpoints::default();
         let mut names: HashMap<String, String> = HashMap::new();
@@ -81,6 +81,11 @@ impl Workshop<'_> {
                 }
             }
         }
+        for (place, name) in self.mentions.drain(..) {
+            if !names.contains_key(&name) {
+                place.complain("no endpoint has this name");
+            }
+        }
         endpoints
     }
 }
@@ -100,7 +105,8 @@ fn metering(text: raw::UsageText) -> Result<Metering, String> {
     }
 }
 
-fn endpoint_name(name: String) -> Result<String, String> {
+/// A name that can stand in a metric.
+pub(super) fn endpoint_name(name: String) -> Result<String, String> {
     let plain = name
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));

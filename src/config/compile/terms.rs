@@ -36,6 +36,27 @@ impl Written {
     }
 }
 
+/// What the operator wrote about a key set.
+pub(super) fn of_key_set(
+    refresh: Field<DurationText>,
+    max_stale: Field<DurationText>,
+    fetch_timeout: Field<DurationText>,
+    here: &Place<'_>,
+) -> Terms {
+    let written = Written {
+        refresh,
+        max_stale,
+        refresh_cooldown: Field::Absent,
+        fetch_timeout,
+    };
+    let terms = written.terms(here);
+    Terms {
+        // What its server says is no matter: this bounds how long a key goes on working that was withdrawn.
+        refresh: terms.refresh.or(Some(Terms::KEY_SET_REFRESH)),
+        ..terms
+    }
+}
+
 /// How long a fetch may take.
 pub(super) fn fetch_timeout(raw: Field<DurationText>, here: &Place<'_>) -> SignedDuration {
     let (least, most) = (SignedDuration::from_millis(100), SECOND.saturating_mul(30));

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 
+use super::DurationText;
 use crate::config::field::{Field, unexpected};
 use crate::secret::Secret;
 
@@ -35,9 +36,43 @@ pub struct ApiKey {
     /// The user, if one is to be told.
     #[serde(default)]
     pub user_id: Field<String>,
+    /// The time (RFC 3339) from which on it holds. Default: it always did.
+    #[serde(default)]
+    pub not_before: Field<String>,
     /// The time (RFC 3339) from which on it holds no more. Default: it always holds.
     #[serde(default)]
     pub expires_at: Field<String>,
+    /// The names of the endpoints that it may call, of those that take it. Default: all of them.
+    #[serde(default)]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
+    pub endpoints: Field<Vec<Field<String>>>,
+    /// The models that it may call: names, or the beginning of names and `*`. Where the path does not say the model, the
+    /// body has to, as a member `model` of JSON or a field of a form. Default: any.
+    #[serde(default)]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
+    pub models: Field<Vec<Field<String>>>,
+}
+
+/// Keys that are fetched: a document `{"version": 1, "keys": [...]}` with entries as under `keys` of an authorizer.
+#[derive(Debug, serde::Deserialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(JsonSchema),
+    schemars(deny_unknown_fields)
+)]
+pub struct KeySet {
+    /// Where the document is.
+    pub uri: Field<String>,
+    /// How long it counts as fresh, and so how long a key that was taken out of it goes on working. Default: 30s; from 1s
+    /// to 24h.
+    #[serde(default)]
+    pub refresh: Field<DurationText>,
+    /// How long the last good document serves while a newer one cannot be had. Default: 24h; from 1m to 168h.
+    #[serde(default)]
+    pub max_stale: Field<DurationText>,
+    /// How long a fetch may take. Default: 5s; from 100ms to 30s.
+    #[serde(default)]
+    pub fetch_timeout: Field<DurationText>,
 }
 
 /// A text that is not shown.

@@ -59,9 +59,13 @@ pub struct OpenAuthorizer {
 pub struct ApiKeyAuthorizer {
     #[serde(rename = "type")]
     pub kind: Field<ApiKeyType>,
-    /// The keys that are good.
+    /// The keys that are good. Either these or `key_set`.
+    #[serde(default)]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub keys: Field<Vec<Field<ApiKey>>>,
+    /// The name of one of the `key_sets`. Either this or `keys`.
+    #[serde(default)]
+    pub key_set: Field<String>,
     /// Where a key may stand. Default: `Authorization: Bearer`, `x-api-key`, `api-key` and `x-goog-api-key`.
     #[serde(default)]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]

@@ -23,7 +23,7 @@ fn credentials() -> ClientCredentials {
 fn asked(credentials: &ClientCredentials) -> (&'static str, Option<String>, String) {
     let callout = credentials
         .question()
-        .callout(&Clusters::default(), Terms::TIMEOUT);
+        .callout(&Clusters::default(), Terms::TIMEOUT, None);
     assert_eq!(
         (callout.cluster.as_str(), callout.path.as_str()),
         ("auth.test", "/oauth/token")
@@ -145,7 +145,7 @@ fn what_a_source_prints_shows_no_secret() {
         .unwrap();
     let callout = source
         .question
-        .callout(&Clusters::default(), Terms::TIMEOUT);
+        .callout(&Clusters::default(), Terms::TIMEOUT, None);
     let shown = format!("{:?} {source:?} {callout:?}", credentials());
     for secret in [
         "s %&:cret",
@@ -255,6 +255,7 @@ fn what_the_server_says_against_a_request_is_repeated_if_the_standard_knows_it()
         let answer = Answer {
             status: 400,
             cache_control: None,
+            etag: None,
             body: body.as_bytes().to_vec(),
         };
         assert_eq!(source.refusal(&answer), expected);

@@ -18,7 +18,11 @@ fn worker(host: FakeHost) -> Worker {
         parameters: Vec::new(),
         timeout: Terms::TIMEOUT,
     };
-    let fetcher = Fetcher::new([], &[credentials], Clusters::default(), &mut host);
+    let wanted = Wanted {
+        tokens: &[credentials],
+        ..Wanted::default()
+    };
+    let fetcher = Fetcher::new(&wanted, Clusters::default(), &mut host);
     Worker { fetcher, host }
 }
 
@@ -135,13 +139,7 @@ fn workers_share_a_token_and_read_it_like_an_answer_from_outside() {
         ("<html>", false),
     ] {
         let at = host.now();
-        let document = SharedDocument::new(
-            at,
-            Some(SignedDuration::MAX),
-            None,
-            body.as_bytes().to_vec(),
-        );
-        shelf.publish(&document, &mut host);
+        share(&shelf, at, body, &mut host);
         assert_eq!(worker(host.sibling()).token().is_ok(), taken, "{body}");
         host.advance(Duration::from_secs(1));
     }
