@@ -13,6 +13,9 @@ use super::{Outcome, Status};
 
 const STRING_VALUE: &str = "google.protobuf.StringValue";
 
+/// Up to here every integer is a double (2^53).
+const EXACT: u64 = 1 << 53;
+
 /// What to put into the file.
 enum New {
     /// Another plugin configuration; the rest of the file stays.
@@ -194,7 +197,7 @@ fn with_plugin(mut document: Value, plugin: &Value, file: &Path) -> Result<Value
     let filters = wasm_filters_mut(&mut document);
     let mut filters = filters.into_iter().zip(ours).filter(|(_, ours)| *ours);
     match (filters.next(), filters.next()) {
-        (Some((filter, _)), None) => put(filter, plugin),
+        (Some((filter, _)), None) => put(filter, plugin).map_err(|message| wrong(file, message))?,
         (None, _) => {
             return Err(wrong(
                 file,
@@ -213,17 +216,35 @@ fn with_plugin(mut document: Value, plugin: &Value, file: &Path) -> Result<Value
 }
 
 /// In the form in which the configuration was there before.
-fn put(filter: &mut Map<String, Value>, plugin: &Value) {
-    let before = filter.get("configuration");
-    let kind = before
+fn put(filter: &mut Map<String, Value>, plugin: &Value) -> Result<(), String> {
+    let kind = filter
+        .get("configuration")
         .and_then(|any| any.get("@type"))
         .and_then(Value::as_str);
     let configuration = if kind.is_some_and(|kind| kind.ends_with(STRING_VALUE)) {
         json!({ "@type": kind, "value": plugin.to_string() })
     } else {
+        survives(plugin)?;
         json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": plugin })
     };
     filter.insert("configuration".to_owned(), configuration);
+    Ok(())
+}
+
+/// Whether a `Struct` gives back what is put into it: all its numbers are doubles, and from YAML Envoy makes text of those
+/// that have a fraction.
+fn survives(value: &Value) -> Result<(), String> {
+    match value {
+        Value::Array(elements) => elements.iter().try_for_each(survives),
+        Value::Object(members) => members.values().try_for_each(survives),
+        Value::Number(number) if number.as_i64().is_none_or(|n| n.unsigned_abs() > EXACT) => {
+            Err(format!(
+                "the number {number} would be another in a google.protobuf.Struct; write it as a string, or carry the \
+                 configuration as JSON text in a google.protobuf.StringValue"
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Envoy takes only a resource that has the name it asks for.

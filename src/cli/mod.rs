@@ -10,12 +10,14 @@ mod find;
 mod key;
 mod read;
 mod replace;
+mod rotate;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use jiff::{SignedDuration, Timestamp};
 
 /// Who may call which model-serving endpoint, decided inside Envoy.
 ///
@@ -48,6 +50,14 @@ Examples:
 
 Exit status: 0 it is there, or was before, 1 something is wrong with a configuration, or the edit opens what was guarded,
 2 wrong usage or a file that cannot be read or replaced. With 1 and 2, FILE is as it was.";
+
+const ROTATE_HELP: &str = "\
+Examples:
+  tenantgate key rotate keys.json --client batch                  # both keys hold for a day
+  tenantgate key rotate keys.json --client batch --overlap 0s     # the old one has leaked
+
+Exit status: 0 done, 1 something is wrong with the file, or it has no such client, 2 wrong usage or a file that cannot be
+read or replaced. With 1 and 2, FILE is as it was.";
 
 const DIFF_HELP: &str = "\
 Examples:
@@ -123,6 +133,25 @@ enum KeyCommand {
         #[arg(long, default_value = "tg", value_parser = key::prefix)]
         prefix: String,
     },
+    /// Give a client in a file of keys a new key, and the ones that it has an end.
+    ///
+    /// FILE is a key set as proxies fetch it: `{"version": 1, "keys": [...]}`. The new key takes over tenant, user,
+    /// endpoints and models of the client's newest one; until the overlap ends, all of them hold. An end that is nearer
+    /// stays. FILE is replaced by a rename, or not touched at all; the key is shown this once.
+    #[command(after_help = ROTATE_HELP)]
+    Rotate {
+        /// The file of keys.
+        file: PathBuf,
+        /// Whose key: a `client_id` in the file.
+        #[arg(long, value_name = "ID", value_parser = key::client)]
+        client: String,
+        /// How long the old keys still hold.
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = key::overlap)]
+        overlap: SignedDuration,
+        /// What the key begins with, so that it is known for what it is where it turns up.
+        #[arg(long, default_value = "tg", value_parser = key::prefix)]
+        prefix: String,
+    },
     /// Read a key from standard input, and print the entry for the configuration.
     ///
     /// One key, on one line. It is not printed. Example: `printf %s "$KEY" | tenantgate key hash --client batch`
@@ -184,6 +213,12 @@ pub fn main() -> ExitCode {
             ..Outcome::default()
         },
         Command::Key(KeyCommand::New { entry, prefix }) => key::new(&entry.client, &prefix),
+        Command::Key(KeyCommand::Rotate {
+            file,
+            client,
+            overlap,
+            prefix,
+        }) => rotate::rotate(&file, &client, overlap, &prefix, now()),
         Command::Key(KeyCommand::Hash { entry }) => key::hash(&entry.client, io::stdin().lock()),
     };
     let written =
@@ -194,6 +229,14 @@ pub fn main() -> ExitCode {
         Status::Unusable
     };
     ExitCode::from(status as u8)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command has no host to ask for the time"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// A reader that has seen enough is no failure.

@@ -220,6 +220,38 @@ fn what_is_wrong_is_told_and_the_file_is_left_as_it_was() {
 }
 
 #[test]
+fn a_number_that_a_struct_does_not_keep_is_refused_there_and_kept_in_a_text() {
+    let wanting = |number: Value| {
+        of(&[
+            json!({ "name": "e", "path": "/e", "authorizer": { "type": "oidc", "oidc": {
+            "issuer": "https://issuer.test", "audience": "a", "required_claims": { "n": number },
+        } } }),
+        ])
+    };
+    let old = of(&[guarded("e", "/e")]);
+    for (number, status) in [
+        (json!(9_007_199_254_740_992_u64), 0),
+        (json!(9_007_199_254_740_993_u64), 1),
+        (json!(1.5), 1),
+    ] {
+        let files = Files::new();
+        files.write("struct.yaml", &as_struct(&old));
+        files.write("text.yaml", &resources("StringValue", &format!("'{old}'")));
+        let said = apply(&files, &wanting(number.clone()), "struct.yaml");
+        assert_eq!(said.status, Some(status), "{number}: {said:?}");
+        if status == 1 {
+            assert!(
+                said.stderr.contains("google.protobuf.StringValue"),
+                "{said:?}"
+            );
+        }
+        let said = apply(&files, &wanting(number.clone()), "text.yaml");
+        assert_eq!(said.status, Some(0), "{number}: {said:?}");
+        assert!(files.read("text.yaml").contains(&number.to_string()));
+    }
+}
+
+#[test]
 fn a_missing_file_and_a_link_are_refused_with_the_mend() {
     let files = Files::new();
     let configuration = of(&[guarded("e", "/e")]);

@@ -302,6 +302,30 @@ fn keys_are_told_by_client_and_digest_and_never_shown() {
 }
 
 #[test]
+fn key_sets_are_told_by_name_and_what_changed_in_them() {
+    let of_set = |set: &str, uri: &str| {
+        let authorizer = json!({ "type": "api_key", "key_set": set });
+        json!({
+            "key_sets": { set: { "uri": uri, "refresh": "30s" }, "other": { "uri": "https://keys.test/o" } },
+            "endpoints": [{ "name": "e", "path": "/e", "authorizer": authorizer }],
+        })
+    };
+    let old = of_set("main", "https://keys.test/main?sig=canary-1");
+    let said = diff(&old, &of_set("main", "https://keys.test/main?sig=canary-2"));
+    assert_eq!(lines(&said), ["key_sets: main: changed: uri"]);
+    let said = diff(&old, &of_set("next", "https://keys.test/main"));
+    assert_eq!(
+        lines(&said),
+        [
+            "key_sets: main: removed",
+            "key_sets: next: added",
+            "endpoint `e`: api_key: key_set: main → next",
+        ]
+    );
+    assert_eq!(said.status, Some(0));
+}
+
+#[test]
 fn what_cannot_be_used_is_status_2_with_every_error() {
     let files = Files::new();
     let good = files.write("good.json", &of(&[guarded("e", "/e")]).to_string());

@@ -1,9 +1,11 @@
-//! Edits as an operator makes them: `tenantgate apply` puts them in force, `tenantgate diff` says what they change.
+//! Edits as an operator makes them: `tenantgate apply` puts them in force, `tenantgate diff` says what they change, and
+//! `tenantgate key rotate` gives a client another key.
 
 #![allow(
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
     reason = "a test may panic"
 )]
 
@@ -12,6 +14,7 @@ mod apply;
 mod command;
 mod diff;
 mod files;
+mod rotate;
 
 use std::path::Path;
 

@@ -89,8 +89,18 @@ fn one_bad_endpoint_among_a_hundred_leaves_the_old_ones_serving_and_every_error_
     let unknown = envoy.get("/chat/1").bearer("another-key").send();
     unknown.refused(404, "unknown_endpoint");
 
-    applied(&of(&["another-key"]), &envoy.live_file());
+    // What the command calls a configuration is what the access log calls it.
+    let said = applied(&of(&["another-key"]), &envoy.live_file());
     in_force(&envoy, "another-key", "good-key");
+    let asked = envoy.access_log(1).len();
+    envoy.get("/chat").bearer("another-key").send().admitted();
+    let lines = envoy.access_log(asked + 1);
+    let id = lines[lines.len() - 1]["config_id"].as_str().expect("an id");
+    assert!(
+        said.stdout.contains(&format!(" → {id}\n")),
+        "{id}: {}",
+        said.stdout
+    );
 }
 
 #[test]

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::words::{alternatives, changed};
-use crate::authorizer::api_key::KeyDigest;
-use crate::config::digest_of_key;
+use crate::authorizer::api_key::{KeyDigest, digest_of_key};
 
 /// What a key is known by, and its entry; by endpoint.
 type Keys<'a> = BTreeMap<String, &'a Value>;

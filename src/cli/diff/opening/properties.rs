@@ -210,7 +210,7 @@ fn sample() -> impl Strategy<Value = Sample> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 4_000,
+        cases: 2_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
