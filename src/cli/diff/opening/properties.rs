@@ -8,11 +8,14 @@ use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
 use super::{Opening, openings};
+use crate::authorizer::api_key::ApiKeys;
 use crate::authorizer::cache::TokenCache;
 use crate::cli::find::Configuration;
 use crate::cli::read::{Plugin, plugin};
 use crate::endpoint::Sample;
-use crate::fetch::{KeySourceId, Keys, KeysOf, Refresh, State, TokenSourceId, TokensOf};
+use crate::fetch::{
+    ApiKeySetId, ApiKeysOf, KeySourceId, Keys, KeysOf, Refresh, State, TokenSourceId, TokensOf,
+};
 use crate::gate::{Request, Step};
 use crate::request::RequestHead;
 use crate::upstream::ProviderCredential;
@@ -29,6 +32,12 @@ impl KeysOf for Nothing {
 
     fn refresh(&mut self, _: KeySourceId, _: Timestamp) -> Refresh {
         Refresh::TooSoon
+    }
+}
+
+impl ApiKeysOf for Nothing {
+    fn api_keys(&self, _: ApiKeySetId, _: Timestamp) -> State<&ApiKeys> {
+        State::Coming
     }
 }
 
@@ -52,6 +61,7 @@ fn fate(plugin: &Plugin, head: &RequestHead, from: fn() -> Option<Vec<u8>>) -> F
     let request = Request {
         head,
         source_address: from,
+        has_body: false,
     };
     let decision = plugin
         .policy
