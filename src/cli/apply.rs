@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::check::{NONE_IS_OURS, NOTHING_FOUND};
-use super::diff::{changes, is_open_somewhere};
+use super::diff::{Changes, changes, is_open_somewhere};
 use super::find::{find, wasm_filters_mut};
 use super::read::{Plugin, Where, documents, has_extension, ours, plugin, read};
 use super::replace::Replacement;
@@ -22,6 +22,14 @@ enum New {
     Plugin(Value),
     /// Another file.
     Resources(Value),
+}
+
+/// What was in force.
+enum Before {
+    Nothing,
+    Known(Plugin),
+    /// What stands in the file is none that Envoy takes, and what it took before that, nobody knows.
+    Unknown,
 }
 
 /// Why nothing is applied.
@@ -61,38 +69,23 @@ fn try_to(
         }
         (New::Plugin(_), Err(message)) => return Err(wrong(to, message)),
     };
-    let old = old.ok().flatten();
-    if let Some(old) = &old {
+    if let Ok(Some(old)) = &old {
         same_names(old, &document, to)?;
     }
-
     let after = only_plugin(&document, to)?;
-    let before = old.as_ref().map(|old| only_plugin(old, to));
     let id = after.policy.config_id.to_string();
     set_version(&mut document, &id);
-    if old
-        .as_ref()
-        .is_some_and(|old| without_version(old) == without_version(&document))
-    {
-        outcome.say(format_args!("{}: no change, config_id {id}", to.display()));
-        return Ok(());
-    }
-
-    let (was, lines, openings) = match &before {
-        Some(Ok(before)) => {
-            let changes = changes(before, &after);
-            (
-                before.policy.config_id.to_string(),
-                changes.lines,
-                changes.openings,
-            )
+    let before = match &old {
+        Ok(None) => Before::Nothing,
+        Ok(Some(old)) if without_version(old) == without_version(&document) => {
+            outcome.say(format_args!("{}: no change, config_id {id}", to.display()));
+            return Ok(());
         }
-        Some(Err(_)) if is_open_somewhere(&after) => {
-            let unknown = "OPENS something, maybe: what stands there is refused by the filter, so it cannot be compared";
-            ("none".to_owned(), Vec::new(), vec![unknown.to_owned()])
-        }
-        Some(Err(_)) | None => ("none".to_owned(), Vec::new(), Vec::new()),
+        Ok(Some(old)) => only_plugin(old, to).map_or(Before::Unknown, Before::Known),
+        Err(_) => Before::Unknown,
     };
+
+    let (was, Changes { lines, openings }) = before.compared_with(&after);
     if !openings.is_empty() && !allow_opening {
         let mut messages: Vec<_> = openings
             .iter()
@@ -120,6 +113,24 @@ fn try_to(
         ));
     }
     Ok(())
+}
+
+impl Before {
+    /// What it was called, and what changes.
+    fn compared_with(&self, after: &Plugin) -> (String, Changes) {
+        let mut none = Changes::default();
+        match self {
+            Self::Known(before) => {
+                return (before.policy.config_id.to_string(), changes(before, after));
+            }
+            Self::Unknown if is_open_somewhere(after) => none.openings.push(
+                "OPENS something, maybe: what stands there is refused by Envoy or the filter, so it cannot be compared"
+                    .to_owned(),
+            ),
+            Self::Unknown | Self::Nothing => {}
+        }
+        ("none".to_owned(), none)
+    }
 }
 
 fn unusable(file: &Path, message: impl std::fmt::Display) -> Refusal {

@@ -305,6 +305,11 @@ fn an_edit_that_opens_what_was_guarded_has_to_be_meant() {
     assert_eq!(said.status, Some(1), "{said:?}");
     let said = apply(&files, &of(&[guarded("e", "/e")]), "live.yaml");
     assert_eq!(said.status, Some(0), "{said:?}");
+    let half = files.write("half.yaml", old.get(..old.len() / 2).expect("ASCII"));
+    let whole = files.write("whole.yaml", &as_struct(&opened));
+    let said = tenantgate(&["apply", &whole, "--to", &half], "");
+    assert_eq!(said.status, Some(1), "{said:?}");
+    assert!(said.stderr.contains("OPENS something, maybe"), "{said:?}");
 }
 
 #[test]

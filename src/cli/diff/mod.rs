@@ -13,7 +13,7 @@ use super::{Outcome, Status};
 pub(super) use opening::is_open_somewhere;
 
 /// What an edit does.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Changes {
     /// In words, a line each.
     pub lines: Vec<String>,
