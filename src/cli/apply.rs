@@ -27,7 +27,7 @@ enum New {
 /// What was in force.
 enum Before {
     Nothing,
-    Known(Plugin),
+    Known(Box<Plugin>),
     /// What stands in the file is none that Envoy takes, and what it took before that, nobody knows.
     Unknown,
 }
@@ -81,7 +81,9 @@ fn try_to(
             outcome.say(format_args!("{}: no change, config_id {id}", to.display()));
             return Ok(());
         }
-        Ok(Some(old)) => only_plugin(old, to).map_or(Before::Unknown, Before::Known),
+        Ok(Some(old)) => {
+            only_plugin(old, to).map_or(Before::Unknown, |plugin| Before::Known(plugin.into()))
+        }
         Err(_) => Before::Unknown,
     };
 
