@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use ureq::http::{HeaderMap, Request};
 
-use super::envoy_config::{ACCESS_LOG, BESIDE, FILTER, GATE, LIVE_FILTER, MOUNT, Setup, TOLD};
+use super::envoy_config::{ACCESS_LOG, BESIDE, FILTER, GATE, Setup, TOLD};
+use super::live::write_live_file;
 use super::process::{Process, envoy_binary};
 use super::wire::Wire;
 
@@ -165,11 +165,11 @@ impl Envoy {
 
     /// How much memory the process takes, in KiB.
     pub fn resident_kib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()));
-        let status = status.expect("the state of a process");
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(status).expect("the state of a process");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        number.expect("its memory").parse().expect("a number")
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.expect("its memory")
     }
 
     /// A counter of the file's discovery.
@@ -270,40 +270,6 @@ fn prepare(setup: &Setup) -> (TempDir, Command) {
         .arg(format!("wasm:{}", setup.wasm_log))
         .envs(setup.environment.iter().map(|(name, value)| (name, value)));
     (folder, command)
-}
-
-/// Envoy notices a rename, and only a rename.
-fn write_live_file(setup: &Setup, folder: &Path, text: &str) {
-    if setup.mounted {
-        return swap_mount(&folder.join(MOUNT), text);
-    }
-    let new = folder.join("filter.new");
-    fs::write(&new, text).expect("the new filter");
-    fs::rename(new, setup.live_filter(folder)).expect("a rename");
-}
-
-/// As the kubelet does it: the files lie in a folder with a time for a name, `..data` leads to that folder and is renamed
-/// onto, and each file is a link through `..data`.
-fn swap_mount(mount: &Path, text: &str) {
-    let data = mount.join("..data");
-    let old = fs::read_link(&data).ok();
-    let folder = tempfile::Builder::new()
-        .prefix("..")
-        .tempdir_in(mount.parent().expect("a folder"))
-        .expect("a folder")
-        .keep();
-    fs::write(folder.join(LIVE_FILTER), text).expect("the new filter");
-    fs::create_dir_all(mount).expect("the mount");
-    let name = folder.file_name().expect("a name");
-    fs::rename(&folder, mount.join(name)).expect("the folder in the mount");
-    symlink(name, mount.join("..data_tmp")).expect("a link");
-    fs::rename(mount.join("..data_tmp"), &data).expect("a rename");
-    if let Some(old) = old {
-        fs::remove_dir_all(mount.join(old)).expect("the old folder");
-    } else {
-        let link = Path::new("..data").join(LIVE_FILTER);
-        symlink(link, mount.join(LIVE_FILTER)).expect("a link");
-    }
 }
 
 fn listener_address(answer: &Answer, name: &str) -> Option<SocketAddr> {

@@ -20,11 +20,6 @@ pub const MODEL: &str = "model";
 pub const ACCESS_LOG: &str = "access.log";
 /// What the loggers that operators copy write.
 pub const TOLD: &str = "told.log";
-/// The file that Envoy watches for a live configuration.
-pub const LIVE_FILTER: &str = "filter.json";
-/// The folder that a `ConfigMap` is mounted as, in which that file is then.
-pub const MOUNT: &str = "mount";
-
 /// What the HTTP connection manager does before any filter sees a request.
 #[derive(Clone, Copy, Debug)]
 #[allow(
@@ -150,34 +145,11 @@ impl Setup {
         self
     }
 
-    /// The configuration can be changed while Envoy runs.
-    #[must_use]
-    pub fn live(mut self) -> Self {
-        self.live = true;
-        self
-    }
-
-    /// The same, out of a `ConfigMap`.
-    #[must_use]
-    pub fn mounted(mut self) -> Self {
-        self.mounted = true;
-        self.live()
-    }
-
     /// This bootstrap, in YAML, as it is.
     #[must_use]
     pub fn written(mut self, bootstrap: String) -> Self {
         self.written = Some(bootstrap);
         self
-    }
-
-    /// Where the file is that Envoy watches.
-    pub fn live_filter(&self, folder: &Path) -> PathBuf {
-        if self.mounted {
-            folder.join(MOUNT).join(LIVE_FILTER)
-        } else {
-            folder.join(LIVE_FILTER)
-        }
     }
 
     /// The plugin configuration as JSON text.
@@ -253,14 +225,7 @@ impl Setup {
 
     fn filter_in_its_carrier(&self, folder: &Path) -> Value {
         if self.live {
-            let mut source = json!({ "path": self.live_filter(folder) });
-            if self.mounted {
-                source["watched_directory"] = json!({ "path": folder.join(MOUNT) });
-            }
-            json!({ "name": FILTER, "config_discovery": {
-                "config_source": { "path_config_source": source, "resource_api_version": "V3" },
-                "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
-            } })
+            self.discovered_filter(folder)
         } else {
             json!({ "name": FILTER, "typed_config": self.filter() })
         }
@@ -332,15 +297,6 @@ impl Setup {
                 },
             },
         })
-    }
-
-    /// The answer of an extension configuration discovery service, as a file.
-    pub fn discovery_response(&self) -> Value {
-        json!({ "resources": [{
-            "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-            "name": FILTER,
-            "typed_config": self.filter(),
-        }] })
     }
 }
 

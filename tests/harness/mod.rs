@@ -26,6 +26,7 @@ pub mod dialects;
 pub mod envoy;
 pub mod envoy_config;
 pub mod issuer;
+pub mod live;
 pub mod llama_cpp;
 pub mod module;
 pub mod oidc_provider;
