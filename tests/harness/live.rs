@@ -69,20 +69,16 @@ pub fn write_live_file(setup: &Setup, folder: &Path, text: &str) {
     fs::rename(new, setup.live_filter(folder)).expect("a rename");
 }
 
-/// As the kubelet does it: the files lie in a folder with a time for a name, `..data` leads to that folder and is renamed
-/// onto, and each file is a link through `..data`.
+/// As the kubelet does it: the files are written to a new folder, `..data` leads to that folder and is renamed onto, and
+/// each file is a link through `..data`. Nothing else is renamed there, or Envoy would read while the old folder goes.
 fn swap_mount(mount: &Path, text: &str) {
     let data = mount.join("..data");
     let old = fs::read_link(&data).ok();
-    let folder = tempfile::Builder::new()
-        .prefix("..")
-        .tempdir_in(mount.parent().expect("a folder"))
-        .expect("a folder")
-        .keep();
-    fs::write(folder.join(LIVE_FILTER), text).expect("the new filter");
     fs::create_dir_all(mount).expect("the mount");
+    let folder = tempfile::Builder::new().prefix("..").tempdir_in(mount);
+    let folder = folder.expect("a folder").keep();
+    fs::write(folder.join(LIVE_FILTER), text).expect("the new filter");
     let name = folder.file_name().expect("a name");
-    fs::rename(&folder, mount.join(name)).expect("the folder in the mount");
     symlink(name, mount.join("..data_tmp")).expect("a link");
     fs::rename(mount.join("..data_tmp"), &data).expect("a rename");
     if let Some(old) = old {
