@@ -2,46 +2,21 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     missing_docs,
     reason = "a test may panic"
 )]
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+#[path = "harness/command.rs"]
+mod command;
 
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use command::{Said, tenantgate};
 use serde_json::Value;
 use tenantgate::config;
-
-struct Answer {
-    status: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-fn tenantgate(arguments: &[&str], input: &str) -> Answer {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tenantgate"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that does not read has closed the pipe.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Answer {
-        status: status.code(),
-        stdout: text(stdout),
-        stderr: text(stderr),
-    }
-}
 
 fn example(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -50,7 +25,7 @@ fn example(name: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn check(name: &str) -> Answer {
+fn check(name: &str) -> Said {
     let file = example(name);
     let mut answer = tenantgate(&["check", &file], "");
     answer.stdout = answer.stdout.replace(&file, "FILE");
@@ -372,10 +347,14 @@ fn wrong_usage_is_status_2_and_help_is_status_0() {
         (&["check"][..], 2),
         (&["chek"], 2),
         (&[], 2),
+        (&["apply", "new.yaml"], 2),
+        (&["diff", "old.yaml"], 2),
         (&["key", "new", "--prefix", "a b"], 2),
         (&["key", "new", "--client", "a,b"], 2),
         (&["--help"], 0),
         (&["check", "--help"], 0),
+        (&["apply", "--help"], 0),
+        (&["diff", "--help"], 0),
         (&["key", "new", "--help"], 0),
         (&["--version"], 0),
     ] {

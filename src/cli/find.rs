@@ -2,9 +2,13 @@
 //!
 //! Knows where others keep the configuration of a wasm filter, and nothing of what is in it.
 
+use std::path::Path;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
+
+use super::read::{documents, has_extension};
 
 const WASM_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
 
@@ -130,6 +134,7 @@ fn resource(value: &Value, place: &str, found: &mut Vec<Found>) {
                         )
                     }));
                 }
+                Some("ConfigMap") => config_map(members, &place, found),
                 _ => match wasm_filter(members) {
                     Some(config) => found.push(envoy(config, &place)),
                     None => {
@@ -141,6 +146,28 @@ fn resource(value: &Value, place: &str, found: &mut Vec<Found>) {
             }
         }
         _ => {}
+    }
+}
+
+/// The files in a `ConfigMap`.
+fn config_map(members: &Map<String, Value>, place: &str, found: &mut Vec<Found>) {
+    let files = object(members, &["data"]).into_iter().flatten();
+    for (name, text) in files.filter_map(|(name, text)| Some((name, text.as_str()?))) {
+        let place = below(place, &format!("data[{name}]"));
+        match documents(text, Path::new(name)) {
+            Ok(documents) => documents
+                .iter()
+                .for_each(|document| resource(document, &place, found)),
+            Err(message) if has_extension(Path::new(name), &["json", "yaml", "yml"]) => {
+                found.push(Found {
+                    place,
+                    names: vec![name.clone()],
+                    configuration: Configuration::Unusable(message),
+                });
+            }
+            // Any other text.
+            Err(_) => {}
+        }
     }
 }
 
@@ -174,15 +201,47 @@ fn below(place: &str, step: &str) -> String {
 /// The `config` of a wasm filter, if these are the members of one: an `Any`, or a `TypedStruct` around it, as Istio's
 /// `EnvoyFilter`s have it.
 fn wasm_filter(members: &Map<String, Value>) -> Option<&Map<String, Value>> {
-    let is_wasm = |name: &str| text(members, &[name]).is_some_and(|url| url.ends_with(WASM_FILTER));
-    let message = if is_wasm("@type") {
-        members
-    } else if is_wasm("type_url") || is_wasm("typeUrl") {
-        members.get("value")?.as_object()?
-    } else {
-        return None;
+    let message = match shape(members)? {
+        Shape::Any => members,
+        Shape::TypedStruct => members.get("value")?.as_object()?,
     };
     message.get("config").and_then(Value::as_object)
+}
+
+/// How a wasm filter is written.
+enum Shape {
+    Any,
+    TypedStruct,
+}
+
+fn shape(members: &Map<String, Value>) -> Option<Shape> {
+    let is_wasm = |name: &str| text(members, &[name]).is_some_and(|url| url.ends_with(WASM_FILTER));
+    if is_wasm("@type") {
+        Some(Shape::Any)
+    } else if is_wasm("type_url") || is_wasm("typeUrl") {
+        Some(Shape::TypedStruct)
+    } else {
+        None
+    }
+}
+
+/// The `config` of every wasm filter in a resource of Envoy's own, in the order in which [`find`] has them.
+pub(super) fn wasm_filters_mut(value: &mut Value) -> Vec<&mut Map<String, Value>> {
+    match value {
+        Value::Array(elements) => elements.iter_mut().flat_map(wasm_filters_mut).collect(),
+        Value::Object(members) => {
+            if wasm_filter(members).is_none() {
+                return members.values_mut().flat_map(wasm_filters_mut).collect();
+            }
+            let message = match shape(members) {
+                Some(Shape::TypedStruct) => members.get_mut("value").and_then(Value::as_object_mut),
+                Some(Shape::Any) | None => Some(members),
+            };
+            let config = message.and_then(|message| message.get_mut("config"));
+            config.and_then(Value::as_object_mut).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// An `envoy.extensions.wasm.v3.PluginConfig`.

@@ -4,6 +4,7 @@ use std::io::{BufRead, Read};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::SignedDuration;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
@@ -20,25 +21,30 @@ const MAX_INPUT_BYTES: u64 = 64 * 1024;
 
 pub(super) fn new(client: &str, prefix: &str) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut random = [0; KEY_BYTES];
-    if let Err(error) = OsRng.try_fill_bytes(&mut random) {
-        outcome.complain(
-            Status::Unusable,
-            format_args!("the system gives no random bytes: {error}"),
-        );
-        return outcome;
-    }
-    let key = format!("{prefix}_{}", URL_SAFE_NO_PAD.encode(random));
-    match digest_of_key(&key) {
-        Ok(digest) => {
+    match fresh(prefix) {
+        Ok((key, digest)) => {
             outcome.say("# The key, shown this once. It goes to the client:");
             outcome.say(&key);
             outcome.say("# The entry that admits it. It goes under `keys` of an authorizer with `type: api_key`:");
             outcome.say(entry(client, digest));
         }
-        Err(error) => outcome.complain(Status::Wrong, format_args!("the key {error}")),
+        Err((status, message)) => outcome.complain(status, message),
     }
     outcome
+}
+
+/// A new random key and its digest.
+pub(super) fn fresh(prefix: &str) -> Result<(String, KeyDigest), (Status, String)> {
+    let mut random = [0; KEY_BYTES];
+    OsRng.try_fill_bytes(&mut random).map_err(|error| {
+        let message = format!("the system gives no random bytes: {error}");
+        (Status::Unusable, message)
+    })?;
+    let key = format!("{prefix}_{}", URL_SAFE_NO_PAD.encode(random));
+    match digest_of_key(&key) {
+        Ok(digest) => Ok((key, digest)),
+        Err(error) => Err((Status::Wrong, format!("the key {error}"))),
+    }
 }
 
 pub(super) fn hash(client: &str, input: impl BufRead) -> Outcome {
@@ -66,6 +72,14 @@ fn entry(client: &str, digest: KeyDigest) -> String {
         "- {{client_id: {}, key_sha256: \"{digest}\"}}",
         serde_json::Value::from(client)
     )
+}
+
+/// As the configuration writes durations.
+pub(super) fn overlap(text: &str) -> Result<SignedDuration, String> {
+    match text.parse::<SignedDuration>() {
+        Ok(overlap) if !overlap.is_negative() => Ok(overlap),
+        _ => Err("must be a duration with its unit, such as `24h` or `0s`".to_owned()),
+    }
 }
 
 pub(super) fn client(text: &str) -> Result<String, String> {

@@ -3,15 +3,21 @@
 //! A command returns what it has to say and never writes itself, so that a reader who goes away (`| head`) is met in
 //! one place.
 
+mod apply;
 mod check;
+mod diff;
 mod find;
 mod key;
+mod read;
+mod replace;
+mod rotate;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use jiff::{SignedDuration, Timestamp};
 
 /// Who may call which model-serving endpoint, decided inside Envoy.
 ///
@@ -38,6 +44,28 @@ those that the proxy will need.
 
 Exit status: 0 all is well, 1 something is wrong with a configuration, 2 wrong usage or a file that cannot be read.";
 
+const APPLY_HELP: &str = "\
+Examples:
+  tenantgate apply tenantgate.yaml --to /etc/envoy/ecds/tenantgate.yaml
+
+Exit status: 0 it is there, or was before, 1 something is wrong with a configuration, or the edit opens what was guarded,
+2 wrong usage or a file that cannot be read or replaced. With 1 and 2, FILE is as it was.";
+
+const ROTATE_HELP: &str = "\
+Examples:
+  tenantgate key rotate keys.json --client batch                  # both keys hold for a day
+  tenantgate key rotate keys.json --client batch --overlap 0s     # the old one has leaked
+
+Exit status: 0 done, 1 something is wrong with the file, or it has no such client, 2 wrong usage or a file that cannot be
+read or replaced. With 1 and 2, FILE is as it was.";
+
+const DIFF_HELP: &str = "\
+Examples:
+  tenantgate diff old.yaml new.yaml
+  git show main:gate.yaml | tenantgate diff - gate.yaml      # guards a pull request
+
+Exit status: 0 nothing that was guarded is opened, 1 something is, 2 wrong usage or a configuration that cannot be used.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check configuration files and say all that is wrong with them.
@@ -51,6 +79,39 @@ enum Command {
         /// Files; `-` for standard input.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+    },
+    /// Put a configuration into the file that a running Envoy watches.
+    ///
+    /// FILE holds the wasm filter as an Envoy resource (ECDS by file; envoy/ecds/ has a set-up). CONFIG is the new plugin
+    /// configuration, in any file that `check` reads, and all else in FILE stays as it is; or it is a whole file of
+    /// resources, which replaces FILE. Both are checked with the filter's own code first, and FILE is replaced by a
+    /// rename, or not touched at all. Its comments are lost, but for those at its beginning.
+    ///
+    /// An edit that opens an endpoint that was guarded is refused, as `diff` would tell it, unless it is meant.
+    #[command(after_help = APPLY_HELP)]
+    Apply {
+        /// The new configuration; `-` for standard input.
+        config: PathBuf,
+        /// The file of Envoy resources.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// The edit may open what was guarded.
+        #[arg(long)]
+        allow_opening: bool,
+    },
+    /// Say in words what an edit changes, and whether it opens an endpoint that was guarded.
+    ///
+    /// OLD and NEW are files as `check` reads them. Open is what gets in without a credential. An edit opens an endpoint if
+    /// some request that needed a credential for it needs none any more, whichever endpoint takes the request then; if an
+    /// open endpoint lets in more addresses; if it lets in CORS preflights; and if requests that address no endpoint were
+    /// refused and pass. A new endpoint for requests that were refused opens nothing. Keys are told by their client and the
+    /// beginning of their digest.
+    #[command(after_help = DIFF_HELP)]
+    Diff {
+        /// The file before the edit.
+        old: PathBuf,
+        /// The file after it; one of the two may be `-`, standard input.
+        new: PathBuf,
     },
     /// Print the JSON Schema of the plugin configuration, for editors and CI.
     Schema,
@@ -68,6 +129,25 @@ enum KeyCommand {
     New {
         #[command(flatten)]
         entry: Entry,
+        /// What the key begins with, so that it is known for what it is where it turns up.
+        #[arg(long, default_value = "tg", value_parser = key::prefix)]
+        prefix: String,
+    },
+    /// Give a client in a file of keys a new key, and the ones that it has an end.
+    ///
+    /// FILE is a key set as proxies fetch it: `{"version": 1, "keys": [...]}`. The new key takes over tenant, user,
+    /// endpoints and models of the client's newest one; until the overlap ends, all of them hold. An end that is nearer
+    /// stays. FILE is replaced by a rename, or not touched at all; the key is shown this once.
+    #[command(after_help = ROTATE_HELP)]
+    Rotate {
+        /// The file of keys.
+        file: PathBuf,
+        /// Whose key: a `client_id` in the file.
+        #[arg(long, value_name = "ID", value_parser = key::client)]
+        client: String,
+        /// How long the old keys still hold.
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = key::overlap)]
+        overlap: SignedDuration,
         /// What the key begins with, so that it is known for what it is where it turns up.
         #[arg(long, default_value = "tg", value_parser = key::prefix)]
         prefix: String,
@@ -122,11 +202,23 @@ impl Outcome {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Check { files } => check::check(&files),
+        Command::Apply {
+            config,
+            to,
+            allow_opening,
+        } => apply::apply(&config, &to, allow_opening),
+        Command::Diff { old, new } => diff::diff(&old, &new),
         Command::Schema => Outcome {
             stdout: format!("{:#}\n", crate::config::schema()),
             ..Outcome::default()
         },
         Command::Key(KeyCommand::New { entry, prefix }) => key::new(&entry.client, &prefix),
+        Command::Key(KeyCommand::Rotate {
+            file,
+            client,
+            overlap,
+            prefix,
+        }) => rotate::rotate(&file, &client, overlap, &prefix, now()),
         Command::Key(KeyCommand::Hash { entry }) => key::hash(&entry.client, io::stdin().lock()),
     };
     let written =
@@ -137,6 +229,14 @@ pub fn main() -> ExitCode {
         Status::Unusable
     };
     ExitCode::from(status as u8)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command has no host to ask for the time"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// A reader that has seen enough is no failure.

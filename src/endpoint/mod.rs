@@ -4,11 +4,15 @@ mod host;
 mod path;
 mod pattern;
 mod router;
+#[cfg(not(target_arch = "wasm32"))]
+mod samples;
 
 pub use host::{Ambiguous as AmbiguousHost, Host, HostPattern, HostPatternError};
 pub use path::{Ambiguous as AmbiguousPath, RequestPath};
 pub use pattern::{PathPattern, PatternError};
 pub use router::{Conflict, EndpointIndex, Methods, Router};
+#[cfg(not(target_arch = "wasm32"))]
+pub use samples::{Route, Sample, samples};
 
 use std::collections::HashSet;
 

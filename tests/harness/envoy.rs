@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use ureq::http::{HeaderMap, Request};
 
-use super::envoy_config::{ACCESS_LOG, BESIDE, FILTER, GATE, LIVE_FILTER, Setup, TOLD};
+use super::envoy_config::{ACCESS_LOG, BESIDE, FILTER, GATE, Setup, TOLD};
+use super::live::write_live_file;
 use super::process::{Process, envoy_binary};
 use super::wire::Wire;
 
@@ -115,13 +117,24 @@ impl Envoy {
 
     /// Replaces the plugin configuration of a live set-up, by rename, and waits for Envoy's verdict.
     pub fn apply(&mut self, plugin: Value) -> Edit {
+        self.setup.plugin = plugin;
+        let text = self.setup.discovery_response().to_string();
+        self.replace_live_file(&text)
+    }
+
+    /// Replaces the file of a live set-up as a whole, whatever is in it, and waits for Envoy's verdict.
+    pub fn replace_live_file(&self, text: &str) -> Edit {
+        self.verdict_on(|| write_live_file(&self.setup, self.process.folder(), text))
+    }
+
+    /// What Envoy says to an edit that this makes.
+    pub fn verdict_on(&self, edit: impl FnOnce()) -> Edit {
         assert!(self.setup.live, "this set-up is not live");
         let applied = |envoy: &Self| envoy.edits("update_success");
         let rejected =
             |envoy: &Self| envoy.edits("update_rejected") + envoy.edits("update_failure");
         let before = (applied(self), rejected(self));
-        self.setup.plugin = plugin;
-        write_live_filter(&self.setup, self.process.folder());
+        edit();
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {
             if applied(self) > before.0 {
@@ -140,7 +153,27 @@ impl Envoy {
         );
     }
 
-    fn edits(&self, counter: &str) -> u64 {
+    /// Puts a text in the place of the file of a live set-up, and does not wait.
+    pub fn write_live_file(&self, text: &str) {
+        write_live_file(&self.setup, self.process.folder(), text);
+    }
+
+    /// The file that Envoy watches in a live set-up.
+    pub fn live_file(&self) -> PathBuf {
+        self.setup.live_filter(self.process.folder())
+    }
+
+    /// How much memory the process takes, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(status).expect("the state of a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.expect("its memory")
+    }
+
+    /// A counter of the file's discovery.
+    pub fn edits(&self, counter: &str) -> u64 {
         self.stat(&format!(
             "extension_config_discovery.http_filter.{FILTER}.{counter}"
         ))
@@ -216,10 +249,15 @@ impl Envoy {
 
 fn prepare(setup: &Setup) -> (TempDir, Command) {
     let folder = tempfile::tempdir().expect("a folder");
-    let bootstrap = folder.path().join("envoy.json");
-    fs::write(&bootstrap, setup.bootstrap(folder.path()).to_string()).expect("the bootstrap");
+    let (name, text) = match &setup.written {
+        Some(text) => ("envoy.yaml", text.clone()),
+        None => ("envoy.json", setup.bootstrap(folder.path()).to_string()),
+    };
+    let bootstrap = folder.path().join(name);
+    fs::write(&bootstrap, text).expect("the bootstrap");
     if setup.live {
-        write_live_filter(setup, folder.path());
+        let text = setup.discovery_response().to_string();
+        write_live_file(setup, folder.path(), &text);
     }
     let mut command = Command::new(envoy_binary());
     command
@@ -232,13 +270,6 @@ fn prepare(setup: &Setup) -> (TempDir, Command) {
         .arg(format!("wasm:{}", setup.wasm_log))
         .envs(setup.environment.iter().map(|(name, value)| (name, value)));
     (folder, command)
-}
-
-/// Envoy notices a rename, and only a rename.
-fn write_live_filter(setup: &Setup, folder: &std::path::Path) {
-    let new = folder.join("filter.new");
-    fs::write(&new, setup.discovery_response().to_string()).expect("the new filter");
-    fs::rename(new, folder.join(LIVE_FILTER)).expect("a rename");
 }
 
 fn listener_address(answer: &Answer, name: &str) -> Option<SocketAddr> {

@@ -20,9 +20,6 @@ pub const MODEL: &str = "model";
 pub const ACCESS_LOG: &str = "access.log";
 /// What the loggers that operators copy write.
 pub const TOLD: &str = "told.log";
-/// The file that Envoy watches for a live configuration.
-pub const LIVE_FILTER: &str = "filter.json";
-
 /// What the HTTP connection manager does before any filter sees a request.
 #[derive(Clone, Copy, Debug)]
 #[allow(
@@ -82,6 +79,10 @@ pub struct Setup {
     pub concurrency: u32,
     /// The filter comes by ECDS from a file and can be changed while Envoy runs.
     pub live: bool,
+    /// That file is in a folder of links, which are swapped, as Kubernetes does it with a `ConfigMap`.
+    pub mounted: bool,
+    /// A bootstrap as an operator wrote it, in YAML, instead of one made of all this.
+    pub written: Option<String>,
     /// Environment variables of Envoy that the VM may read.
     pub environment: Vec<(String, String)>,
     /// The module, if it is another one than the filter.
@@ -106,6 +107,8 @@ impl Setup {
             listener: Listener::HARDENED,
             concurrency: 1,
             live: false,
+            mounted: false,
+            written: None,
             environment: Vec::new(),
             module: None,
             beside: None,
@@ -142,10 +145,10 @@ impl Setup {
         self
     }
 
-    /// The configuration can be changed while Envoy runs.
+    /// This bootstrap, in YAML, as it is.
     #[must_use]
-    pub fn live(mut self) -> Self {
-        self.live = true;
+    pub fn written(mut self, bootstrap: String) -> Self {
+        self.written = Some(bootstrap);
         self
     }
 
@@ -222,13 +225,7 @@ impl Setup {
 
     fn filter_in_its_carrier(&self, folder: &Path) -> Value {
         if self.live {
-            json!({ "name": FILTER, "config_discovery": {
-                "config_source": {
-                    "path_config_source": { "path": folder.join(LIVE_FILTER) },
-                    "resource_api_version": "V3",
-                },
-                "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
-            } })
+            self.discovered_filter(folder)
         } else {
             json!({ "name": FILTER, "typed_config": self.filter() })
         }
@@ -300,15 +297,6 @@ impl Setup {
                 },
             },
         })
-    }
-
-    /// The answer of an extension configuration discovery service, as a file.
-    pub fn discovery_response(&self) -> Value {
-        json!({ "resources": [{
-            "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-            "name": FILTER,
-            "typed_config": self.filter(),
-        }] })
     }
 }
 

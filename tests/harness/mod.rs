@@ -21,11 +21,13 @@
     reason = "a test fails by panicking, waits by the real clock, says why on stderr, and has no hot path"
 )]
 
+pub mod command;
 pub mod dialects;
 pub mod envoy;
 pub mod envoy_config;
 pub mod issuer;
 pub mod key_server;
+pub mod live;
 pub mod llama_cpp;
 pub mod module;
 pub mod oidc_provider;
@@ -39,6 +41,7 @@ pub mod tokens;
 pub mod upstream;
 pub mod wasm;
 pub mod wire;
+pub mod wrk;
 
 pub use envoy::{Answer, Envoy};
 pub use envoy_config::{Listener, Setup};

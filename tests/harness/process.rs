@@ -79,6 +79,11 @@ impl Process {
         }
     }
 
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it is still alive: a proxy that crashed refuses requests, too.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child's state").is_none()

@@ -1,25 +1,15 @@
-//! Edits of a running gate, by ECDS, under load and from connections that stay: no request fails by an edit, each is
-//! judged by a configuration that was accepted, and a bad one changes nothing.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::disallowed_methods,
-    clippy::print_stdout
-)]
-
-mod harness;
+//! Eight edits, each with a tenant of its own, so that every answer says which of them it was judged by.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use harness::envoy::Edit;
-use harness::issuer::{AUDIENCE, Mood};
-use harness::wire::Wire;
-use harness::{Envoy, Issuer, Setup, Upstream};
 use serde_json::{Value, json};
+
+use crate::harness::envoy::Edit;
+use crate::harness::issuer::{AUDIENCE, Mood};
+use crate::harness::wire::Wire;
+use crate::harness::{Envoy, Issuer, Setup, Upstream};
 
 const KEY: &str = "the-key-of-the-load";
 
