@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{MapType, Status};
 
-use super::metrics::Metrics;
+use super::metrics::{self, Metrics};
 use crate::authorizer::jwt::host_crypto::HostCryptoError;
 use crate::host::{Callout, CalloutFailed, CalloutId, Contended, Host, Shared};
 use crate::metrics::Metric;
@@ -56,11 +56,11 @@ impl Host for Envoy {
     }
 
     fn count(&mut self, metric: Metric<'_>) {
-        self.metrics.count(metric, 1);
+        metrics::count(metric, 1);
     }
 
     fn measure(&mut self, metric: Metric<'_>, value: u64) {
-        self.metrics.measure(metric, value);
+        metrics::measure(metric, value);
     }
 
     fn random(&mut self) -> u64 {

@@ -1,8 +1,9 @@
 //! Metrics by the ids that the proxy has for their names.
 //!
-//! The proxy makes a new id at each definition, so each is defined once a VM and kept. There are as many as the
-//! configuration gives rise to, and no request can add one.
+//! The proxy makes a new id at each definition, so each is defined once a VM and kept, whatever configurations come and go.
+//! There are as many as these give rise to, and no request can add one.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use proxy_wasm::hostcalls;
@@ -11,10 +12,13 @@ use proxy_wasm::types::MetricType;
 use crate::endpoint::Endpoint;
 use crate::metrics::Metric;
 
+thread_local! {
+    static IDS: RefCell<HashMap<String, u32>> = RefCell::new(HashMap::new());
+}
+
 /// The metrics of one configuration.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
-    by_name: HashMap<String, u32>,
     /// Requests by reason, for each endpoint by its place; the first are those that addressed none. The one metric that
     /// every request has to find, so it is found without its name, of which there are a few to an endpoint.
     requests: Vec<Vec<(Option<&'static str>, u32)>>,
@@ -33,58 +37,56 @@ impl Metrics {
         let known = counters.iter().find(|(known, _)| *known == reason);
         let id = known.map(|(_, id)| *id).or_else(|| {
             let endpoint = endpoint.map(|endpoint| endpoint.name.as_str());
-            let id = define(MetricType::Counter, Metric::Requests { endpoint, reason })?;
+            let id = id(MetricType::Counter, Metric::Requests { endpoint, reason })?;
             counters.push((reason, id));
             Some(id)
         });
         add(id, 1);
     }
+}
 
-    /// Counts more of something.
-    pub fn count(&mut self, metric: Metric<'_>, more: u64) {
-        if more == 0 {
-            return;
-        }
-        let id = self.id(MetricType::Counter, metric);
-        add(id, more);
+/// Counts more of something.
+pub(super) fn count(metric: Metric<'_>, more: u64) {
+    if more == 0 {
+        return;
     }
+    let id = id(MetricType::Counter, metric);
+    add(id, more);
+}
 
-    /// Says how much of something there is.
-    pub fn measure(&mut self, metric: Metric<'_>, value: u64) {
-        if let Some(id) = self.id(MetricType::Gauge, metric) {
-            let _ = hostcalls::record_metric(id, value);
-        }
-    }
-
-    /// Adds one to what was observed of something.
-    pub fn observe(&mut self, metric: Metric<'_>, value: u64) {
-        if let Some(id) = self.id(MetricType::Histogram, metric) {
-            let _ = hostcalls::record_metric(id, value);
-        }
-    }
-
-    /// Says how much of something there has been at most.
-    pub fn raise(&mut self, metric: Metric<'_>, value: u64) {
-        if let Some(id) = self.id(MetricType::Gauge, metric)
-            && hostcalls::get_metric(id).is_ok_and(|known| known < value)
-        {
-            let _ = hostcalls::record_metric(id, value);
-        }
-    }
-
-    fn id(&mut self, kind: MetricType, metric: Metric<'_>) -> Option<u32> {
-        let name = metric.to_string();
-        if let Some(id) = self.by_name.get(&name) {
-            return Some(*id);
-        }
-        let id = define(kind, metric)?;
-        self.by_name.insert(name, id);
-        Some(id)
+/// Says how much of something there is.
+pub(super) fn measure(metric: Metric<'_>, value: u64) {
+    if let Some(id) = id(MetricType::Gauge, metric) {
+        let _ = hostcalls::record_metric(id, value);
     }
 }
 
-fn define(kind: MetricType, metric: Metric<'_>) -> Option<u32> {
-    hostcalls::define_metric(kind, &metric.to_string()).ok()
+/// Adds one to what was observed of something.
+pub(super) fn observe(metric: Metric<'_>, value: u64) {
+    if let Some(id) = id(MetricType::Histogram, metric) {
+        let _ = hostcalls::record_metric(id, value);
+    }
+}
+
+/// Says how much of something there has been at most.
+pub(super) fn raise(metric: Metric<'_>, value: u64) {
+    if let Some(id) = id(MetricType::Gauge, metric)
+        && hostcalls::get_metric(id).is_ok_and(|known| known < value)
+    {
+        let _ = hostcalls::record_metric(id, value);
+    }
+}
+
+fn id(kind: MetricType, metric: Metric<'_>) -> Option<u32> {
+    let name = metric.to_string();
+    IDS.with_borrow_mut(|ids| {
+        if let Some(id) = ids.get(&name) {
+            return Some(*id);
+        }
+        let id = hostcalls::define_metric(kind, &name).ok()?;
+        ids.insert(name, id);
+        Some(id)
+    })
 }
 
 fn add(id: Option<u32>, more: u64) {

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::host::{self, Envoy};
+use super::metrics;
 use crate::account::{Account, Closing, FirstByte};
 use crate::authorizer::cache::TokenCache;
 use crate::denial::Denial;
@@ -138,7 +139,7 @@ impl Worker {
             .and_then(|place| self.policy.endpoints.get(place));
         if let Some(endpoint) = endpoint {
             let endpoint = endpoint.name.as_str();
-            self.envoy.metrics.observe(
+            metrics::observe(
                 Metric::TimeToFirstByte { endpoint },
                 first_byte.milliseconds,
             );
@@ -156,7 +157,6 @@ impl Worker {
             (Direction::Input, usage.input_tokens),
             (Direction::Output, usage.output_tokens),
         ];
-        let metrics = &mut self.envoy.metrics;
         if let Some(endpoint) = closing.endpoint {
             let endpoint = endpoint.name.as_str();
             for (direction, count) in tokens {
@@ -164,7 +164,7 @@ impl Worker {
                     endpoint,
                     direction,
                 };
-                metrics.count(metric, count.unwrap_or(0));
+                metrics::count(metric, count.unwrap_or(0));
             }
         }
         let Some(identity) = closing.identity() else {
@@ -173,10 +173,9 @@ impl Worker {
         let Some(tenant) = self.tenants.label(&identity.tenant, &mut self.envoy) else {
             return;
         };
-        let metrics = &mut self.envoy.metrics;
-        metrics.count(Metric::TenantRequests { tenant }, 1);
+        metrics::count(Metric::TenantRequests { tenant }, 1);
         for (direction, count) in tokens {
-            metrics.count(
+            metrics::count(
                 Metric::TenantTokens { tenant, direction },
                 count.unwrap_or(0),
             );
@@ -211,20 +210,13 @@ impl Worker {
         if is_in_force {
             self.fetcher.measure(&mut self.envoy);
             let age = host::now().duration_since(self.since).as_secs();
-            let metrics = &mut self.envoy.metrics;
-            metrics.measure(Metric::ConfigId, self.policy.config_id.number());
-            metrics.measure(Metric::ConfigAge, u64::try_from(age).unwrap_or_default());
+            metrics::measure(Metric::ConfigId, self.policy.config_id.number());
+            metrics::measure(Metric::ConfigAge, u64::try_from(age).unwrap_or_default());
         }
         let lookups = std::mem::take(&mut self.cache.lookups);
-        self.envoy
-            .metrics
-            .count(Metric::TokenCacheLookups { hit: true }, lookups.hits);
-        self.envoy
-            .metrics
-            .count(Metric::TokenCacheLookups { hit: false }, lookups.misses);
-        self.envoy
-            .metrics
-            .raise(Metric::VmMemory, host::memory_bytes());
+        metrics::count(Metric::TokenCacheLookups { hit: true }, lookups.hits);
+        metrics::count(Metric::TokenCacheLookups { hit: false }, lookups.misses);
+        metrics::raise(Metric::VmMemory, host::memory_bytes());
     }
 
     /// Which streams wait.

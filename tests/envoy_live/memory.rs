@@ -7,7 +7,7 @@ use crate::harness::{Envoy, Setup};
 use crate::{answered_by_envoy, chat};
 
 /// Enough to see what grows. `EDITS` in the environment asks for more.
-const EDITS: usize = 300;
+const EDITS: usize = 200;
 /// Until then, what is made once has been made, and the allocator has what it needs.
 const WARM: usize = 100;
 /// How much more the process may take at the end: well below a worker's VM, of which each edit makes one for a moment.
