@@ -229,7 +229,8 @@ fn config_without_a_service_is_refused(upstream: &Upstream, mut file: Value) {
 /// Every metric that the filter can make, with the labels that the rules in `envoy/envoy.yaml` make of its name.
 fn metrics() -> Vec<(&'static str, Metric<'static>, &'static [&'static str])> {
     use tenantgate::fetch::{Part, document::Cause};
-    let (issuer, endpoint, tenant, direction) = ("i", "e", "t", Direction::Input);
+    let (issuer, key_set, endpoint) = ("i", "k", "e");
+    let (tenant, direction) = ("t", Direction::Input);
     let document = Part::Keys;
     vec![
         (
@@ -255,6 +256,19 @@ fn metrics() -> Vec<(&'static str, Metric<'static>, &'static [&'static str])> {
             &["issuer", "document"],
         ),
         ("keys_age_seconds", Metric::KeysAge { issuer }, &["issuer"]),
+        (
+            "key_set_age_seconds",
+            Metric::KeySetAge { key_set },
+            &["key_set"],
+        ),
+        ("key_set_keys", Metric::KeySetKeys { key_set }, &["key_set"]),
+        (
+            "key_set_version",
+            Metric::KeySetVersion { key_set },
+            &["key_set"],
+        ),
+        ("config_id", Metric::ConfigId, &[]),
+        ("config_age_seconds", Metric::ConfigAge, &[]),
         (
             "token_cache_lookups_total",
             Metric::TokenCacheLookups { hit: true },
