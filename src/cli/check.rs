@@ -30,7 +30,7 @@ pub(super) fn check(files: &[PathBuf]) -> Outcome {
     outcome
 }
 
-fn read(file: &Path) -> io::Result<String> {
+pub(super) fn read(file: &Path) -> io::Result<String> {
     if file == Path::new("-") {
         let mut text = String::new();
         return io::stdin().lock().read_to_string(&mut text).map(|_| text);
@@ -83,7 +83,7 @@ fn check_text(text: &str, file: &Path, outcome: &mut Outcome) {
 }
 
 /// The documents of a file. JSON is read as the filter reads it, which is stricter than YAML.
-fn documents(text: &str, file: &Path) -> Result<Vec<Value>, String> {
+pub(super) fn documents(text: &str, file: &Path) -> Result<Vec<Value>, String> {
     let named_json = file
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
@@ -168,7 +168,7 @@ impl fmt::Display for Where<'_> {
 /// An environment in which every variable is set, each to something else, so that only one that is used twice is a key
 /// that stands twice.
 #[derive(Default)]
-struct StandIns {
+pub(super) struct StandIns {
     asked: RefCell<BTreeSet<String>>,
 }
 

@@ -1,0 +1,197 @@
+//! What the configuration says, in the words of the pages.
+
+use jiff::Timestamp;
+
+use super::inventory::{Authorizer, Endpoint, Inventory, Member, Method, UpstreamAuth};
+
+impl Endpoint {
+    /// The kind of credential that it asks for, in a word or two.
+    pub fn authorizer_kind(&self) -> &'static str {
+        match (
+            self.is_open(),
+            self.keys().is_empty(),
+            self.issuers().is_empty(),
+        ) {
+            (true, _, _) => "open",
+            (false, false, false) => "API key or token",
+            (false, _, true) => "API key",
+            (false, true, false) => "token",
+        }
+    }
+
+    /// The same for a style sheet.
+    pub fn authorizer_class(&self) -> &'static str {
+        match self.authorizer_kind() {
+            "open" => "open",
+            "API key" => "key",
+            "token" => "token",
+            _ => "both",
+        }
+    }
+
+    /// Who may call: an item for each authorizer.
+    pub fn who(&self) -> Vec<String> {
+        self.authorizers.iter().map(Authorizer::who).collect()
+    }
+
+    /// Which claims tokens need, one item each.
+    pub fn required_claims(&self) -> Vec<String> {
+        let issuers = self.issuers();
+        let claims = issuers.iter().flat_map(|oidc| &oidc.required_claims);
+        claims
+            .map(|(claim, requirement)| format!("{claim}: {requirement}"))
+            .collect()
+    }
+
+    pub fn sources(&self) -> String {
+        match self.allow_from.as_deref() {
+            None => "any address".to_owned(),
+            Some([]) => "nobody (the list is empty)".to_owned(),
+            Some(list) => list.join(", "),
+        }
+    }
+
+    /// Where a request's tenant comes from: an item for each kind of credential.
+    pub fn tenant_from(&self) -> Vec<String> {
+        self.authorizers
+            .iter()
+            .map(|authorizer| match authorizer {
+                Authorizer::None => "no tenant: anyone may call".to_owned(),
+                Authorizer::ApiKey { .. } => "the key's entry (`tenant_id`)".to_owned(),
+                Authorizer::Oidc { oidc, .. } => {
+                    format!("the token's claim `{}`", oidc.tenant_claim)
+                }
+            })
+            .collect()
+    }
+
+    /// How the model server is told who asks: an item for each credential.
+    pub fn provider_credentials(&self) -> Vec<String> {
+        match &self.upstream_auth {
+            None => vec!["none".to_owned()],
+            Some(UpstreamAuth::ToAll(method)) => vec![method.words()],
+            Some(UpstreamAuth::ByTenant { by_tenant }) => by_tenant
+                .iter()
+                .map(|(tenant, method)| format!("tenant {tenant}: {}", method.words()))
+                .collect(),
+        }
+    }
+
+    /// Whether the client's own credential goes on.
+    pub fn forwarding(&self) -> &'static str {
+        let forwarded = self.forward_credential;
+        match (forwarded.api_keys, forwarded.tokens) {
+            (false, false) => "removed",
+            (true, true) => "forwarded",
+            (false, true) => "API keys are removed, tokens are forwarded",
+            (true, false) => "API keys are forwarded, tokens are removed",
+        }
+    }
+
+    /// Keys without an end.
+    pub fn keys_without_end(&self) -> usize {
+        self.keys()
+            .iter()
+            .filter(|key| key.expires_at.is_none())
+            .count()
+    }
+}
+
+impl Authorizer {
+    fn who(&self) -> String {
+        match self {
+            Self::None => "anyone".to_owned(),
+            Self::ApiKey { keys, .. } => {
+                let endless = keys.iter().filter(|key| key.expires_at.is_none()).count();
+                format!(
+                    "{} ({endless} without an end)",
+                    counted(keys.len(), "API key")
+                )
+            }
+            Self::Oidc { oidc, .. } => format!(
+                "tokens of {} for {}, signed with {}",
+                oidc.issuer,
+                oidc.audience.join(" or "),
+                oidc.algorithms.join(", "),
+            ),
+        }
+    }
+}
+
+impl Method {
+    /// Its type, and where its secrets stand.
+    fn words(&self) -> String {
+        let kind = match self.kind.as_str() {
+            "basic" => "user name and password (basic)",
+            "bearer" => "bearer token",
+            "header" => "header",
+            "oauth2_client_credentials" => "access token (OAuth 2.0 client credentials)",
+            other => other,
+        };
+        let members = self.members.iter().map(|(name, member)| match member {
+            Member::Text(text) => format!("{name}: {text}"),
+            Member::Parameters(parameters) => {
+                let names: Vec<&str> = parameters.keys().map(String::as_str).collect();
+                format!("parameters: {}", names.join(" "))
+            }
+        });
+        let members: Vec<String> = members.collect();
+        if members.is_empty() {
+            kind.to_owned()
+        } else {
+            format!("{kind}; {}", members.join(", "))
+        }
+    }
+}
+
+impl Inventory {
+    /// Secrets that stand in the configuration itself, where Envoy's admin interface shows them: the endpoints.
+    pub fn written_secrets(&self) -> Vec<&str> {
+        let endpoints = self.configuration.endpoints.iter();
+        let written = endpoints.filter(|endpoint| {
+            let methods: Vec<&Method> = match &endpoint.upstream_auth {
+                None => Vec::new(),
+                Some(UpstreamAuth::ToAll(method)) => vec![method],
+                Some(UpstreamAuth::ByTenant { by_tenant }) => by_tenant.values().collect(),
+            };
+            methods.iter().any(|method| method.holds_a_written_secret())
+        });
+        written.map(|endpoint| endpoint.name.as_str()).collect()
+    }
+
+    /// Keys that had ended on the pack's date.
+    pub fn ended_keys(&self) -> usize {
+        let Ok(day) = format!("{}T00:00:00Z", self.date).parse::<Timestamp>() else {
+            return 0;
+        };
+        let keys = self.configuration.endpoints.iter().flat_map(Endpoint::keys);
+        let ended = |end: &String| end.parse::<Timestamp>().is_ok_and(|end| end <= day);
+        keys.filter(|key| key.expires_at.as_ref().is_some_and(ended))
+            .count()
+    }
+}
+
+impl Method {
+    fn holds_a_written_secret(&self) -> bool {
+        use super::inventory::Hidden;
+        self.members.iter().any(|(name, member)| match member {
+            // Neither of these is a secret by itself.
+            Member::Text(_)
+                if matches!(
+                    name.as_str(),
+                    "username" | "client_id" | "audience" | "resource"
+                ) =>
+            {
+                false
+            }
+            Member::Text(text) => text == Hidden::REDACTED,
+            Member::Parameters(_) => false,
+        })
+    }
+}
+
+/// `1 API key`, `2 API keys`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
