@@ -74,11 +74,11 @@ fn authentication(pack: &Pack) -> Answer {
     sentences.push(match inventory.configuration.unmatched.as_str() {
         "pass" => pack.sentence(
             Page::Configuration,
-            "A request that addresses no endpoint passes without a credential (`unmatched: pass`).",
+            "A request that addresses no endpoint passes without a credential (unmatched: pass).",
         ),
         _ => pack.sentence(
             Page::Configuration,
-            "A request that addresses no endpoint is refused with 404 (`unmatched: deny`).",
+            "A request that addresses no endpoint is refused with 404 (unmatched: deny).",
         ),
     });
     sentences.push(match (&inventory.envoy, gaps) {
@@ -178,7 +178,7 @@ fn attribution(pack: &Pack) -> Answer {
     let mut sentences = vec![pack.sentence(
         Page::Attribution,
         format!(
-            "The tenant comes from the entry of the API key or from a claim of the verified token, never from what a client says: `{header}` of a client is removed, and set anew."
+            "The tenant comes from the entry of the API key or from a claim of the verified token, never from what a client says: {header} of a client is removed, and set anew."
         ),
     )];
     let (verdict, is_good) = match &pack.attribution {
@@ -234,7 +234,7 @@ fn credentials(pack: &Pack) -> Answer {
         pack.sentence(Page::Configuration, "Of API keys the gate keeps SHA-256 digests only; this pack shows the beginning of each."),
         pack.sentence(
             Page::Configuration,
-            format!("{} of {} of endpoints have no end (`expires_at`).", endless, counted(keys, "key entry").replace("entrys", "entries")),
+            format!("{} of {} of endpoints have no end (expires_at).", endless, counted(keys, "key entry").replace("entrys", "entries")),
         ),
     ];
     let ended = pack.inventory.ended_keys();
@@ -242,8 +242,22 @@ fn credentials(pack: &Pack) -> Answer {
         sentences.push(pack.sentence(
             Page::Configuration,
             format!(
-                "{ended} had ended on {} and are refused.",
+                "Refused, since their end came before {}: {ended}.",
                 pack.inventory.date
+            ),
+        ));
+    }
+    let clear: Vec<&str> = endpoints
+        .iter()
+        .filter(|endpoint| endpoint.keys().iter().any(|key| key.in_clear))
+        .map(|endpoint| endpoint.name.as_str())
+        .collect();
+    if !clear.is_empty() {
+        sentences.push(pack.sentence(
+            Page::Configuration,
+            format!(
+                "API keys stand in the configuration itself, in clear: {}.",
+                clear.join(", ")
             ),
         ));
     }
@@ -255,13 +269,13 @@ fn credentials(pack: &Pack) -> Answer {
     }
     Answer {
         question: "How are credentials kept?",
-        verdict: if written.is_empty() {
+        verdict: if written.is_empty() && clear.is_empty() {
             "As digests and references"
         } else {
             "Partly in the configuration"
         }
         .to_owned(),
-        is_good: written.is_empty(),
+        is_good: written.is_empty() && clear.is_empty(),
         sentences,
     }
 }
@@ -290,6 +304,10 @@ fn encryption(pack: &Pack) -> Answer {
         .map(|cluster| cluster.name.as_str())
         .collect();
     let mut sentences = Vec::new();
+    let stands = envoy.chains().any(|(_, chain)| chain.gate == Gate::Here);
+    if !stands {
+        sentences.push(pack.sentence(Page::Exposure, "No listener has the gate."));
+    }
     for (what, plain) in [
         ("Listeners of the gate", &plain_listeners),
         ("Clusters of model servers", &plain_clusters),
@@ -300,7 +318,7 @@ fn encryption(pack: &Pack) -> Answer {
             format!("{what} without TLS: {}. A mesh may encrypt below Envoy; the configuration does not tell.", plain.join(", "))
         }));
     }
-    let good = plain_listeners.is_empty() && plain_clusters.is_empty();
+    let good = stands && plain_listeners.is_empty() && plain_clusters.is_empty();
     Answer {
         question,
         verdict: if good {
@@ -373,7 +391,7 @@ fn integrity(pack: &Pack) -> Answer {
         is_good: true,
         sentences: vec![pack.sentence(
             Page::Manifest,
-            "The manifest has the SHA-256 digest of every file, the digest of the configuration and, where it could be read, of the filter's module. `tenantgate evidence verify` compares them.",
+            "The manifest has the SHA-256 digest of every file, the digest of the configuration and, where it could be read, of the filter's module. The command tenantgate evidence verify compares them.",
         )],
     }
 }

@@ -59,10 +59,10 @@ pub(super) fn changes(old: &Inventory, new: &Inventory) -> Vec<Change> {
     let (before, after) = (&old.configuration, &new.configuration);
     match (before.unmatched.as_str(), after.unmatched.as_str()) {
         ("deny", "pass") => {
-            changes.lost("requests that address no endpoint now pass unjudged (`unmatched: pass`)");
+            changes.lost("requests that address no endpoint now pass unjudged (unmatched: pass)");
         }
         ("pass", "deny") => {
-            changes.gained("requests that address no endpoint are now refused (`unmatched: deny`)");
+            changes.gained("requests that address no endpoint are now refused (unmatched: deny)");
         }
         _ => {}
     }
@@ -418,14 +418,5 @@ impl Endpoint {
                 Authorizer::None | Authorizer::ApiKey { .. } => None,
             });
         issuers.collect()
-    }
-
-    /// Everywhere a credential is looked for.
-    fn places(&self) -> BTreeSet<&String> {
-        let places = self.authorizers.iter().map(|authorizer| match authorizer {
-            Authorizer::ApiKey { from, .. } | Authorizer::Oidc { from, .. } => from.as_slice(),
-            Authorizer::None => &[],
-        });
-        places.flatten().collect()
     }
 }

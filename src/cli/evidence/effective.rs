@@ -145,6 +145,7 @@ fn api_key(written: &Value) -> ApiKey {
             (None, Some(Value::String(key))) => fingerprint(KeyDigest::of(key.as_bytes())),
             (None, key) => hidden(key.unwrap_or(&Value::Null)),
         },
+        in_clear: text("key").is_some(),
         expires_at: text("expires_at"),
         client_id,
     }
@@ -284,12 +285,12 @@ fn places(written: Option<&Value>) -> Vec<String> {
 
 fn place(place: &Place) -> String {
     match place {
-        Place::Header { name, scheme: None } => format!("header {name}"),
+        Place::Header { name, scheme: None } => name.clone(),
         Place::Header {
             name,
             scheme: Some(scheme),
-        } => format!("header {name}, scheme {scheme}"),
-        Place::Query { name } => format!("query {name}"),
+        } => format!("{name} ({scheme})"),
+        Place::Query { name } => format!("?{name}="),
     }
 }
 

@@ -82,6 +82,8 @@ pub(super) struct ApiKey {
     pub tenant_id: String,
     pub user_id: Option<String>,
     pub key: Hidden,
+    /// The key itself stands in the configuration, for whoever can read that.
+    pub in_clear: bool,
     /// RFC 3339; `null` where it never ends.
     pub expires_at: Option<String>,
 }
@@ -187,9 +189,7 @@ impl GapKind {
             Self::OtherConfiguration => {
                 "the filter here has another configuration, which this pack does not describe"
             }
-            Self::Unjudged => {
-                "no endpoint covers it, and `unmatched: pass` lets such requests pass"
-            }
+            Self::Unjudged => "no endpoint covers it, and unmatched: pass lets such requests pass",
             Self::Refused => "no endpoint covers it: every request is refused with 404",
             Self::RoutesUnknown => {
                 "the routes come from elsewhere (RDS); take the pack from the admin interface to see them"

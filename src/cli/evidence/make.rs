@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::Timestamp;
 use jiff::tz::Offset;
+use jiff::{Timestamp, Unit};
 use serde_json::json;
 use ureq::Agent;
 
@@ -226,5 +226,6 @@ fn tell(args: &MakeArgs, pack: &Pack, files: &Files) -> Outcome {
     reason = "here is where the command has its time from"
 )]
 fn now() -> Timestamp {
-    Timestamp::now()
+    let now = Timestamp::now();
+    now.round(Unit::Millisecond).unwrap_or(now)
 }

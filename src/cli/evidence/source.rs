@@ -55,6 +55,10 @@ pub(super) fn read(args: &MakeArgs, date: &str, agent: &Agent) -> Result<Source,
             let dump = http::page(agent, admin, "/config_dump?include_eds").map_err(unusable)?;
             let dump = json::parse(dump.as_bytes())
                 .map_err(|error| unusable(format!("{admin}/config_dump: {error}")))?;
+            if dump.get("configs").is_none() {
+                let what = "is no config dump; is this Envoy's admin interface?";
+                return Err(unusable(format!("{admin}/config_dump: {what}")));
+            }
             Some(vec![dump])
         }
         None => None,

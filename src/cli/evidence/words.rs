@@ -56,10 +56,10 @@ impl Endpoint {
         self.authorizers
             .iter()
             .map(|authorizer| match authorizer {
-                Authorizer::None => "no tenant: anyone may call".to_owned(),
-                Authorizer::ApiKey { .. } => "the key's entry (`tenant_id`)".to_owned(),
+                Authorizer::None => "none: anyone may call".to_owned(),
+                Authorizer::ApiKey { .. } => "tenant_id of the key's entry".to_owned(),
                 Authorizer::Oidc { oidc, .. } => {
-                    format!("the token's claim `{}`", oidc.tenant_claim)
+                    format!("claim {} of the token", oidc.tenant_claim)
                 }
             })
             .collect()
@@ -80,12 +80,54 @@ impl Endpoint {
     /// Whether the client's own credential goes on.
     pub fn forwarding(&self) -> &'static str {
         let forwarded = self.forward_credential;
-        match (forwarded.api_keys, forwarded.tokens) {
-            (false, false) => "removed",
-            (true, true) => "forwarded",
-            (false, true) => "API keys are removed, tokens are forwarded",
-            (true, false) => "API keys are forwarded, tokens are removed",
+        let goes_on = |goes_on| if goes_on { "forwarded" } else { "removed" };
+        match self.authorizer_class() {
+            "key" => goes_on(forwarded.api_keys),
+            "token" => goes_on(forwarded.tokens),
+            "open" if self.upstream_auth.is_some() => goes_on(forwarded.tokens),
+            "open" => "not looked at",
+            _ => match (forwarded.api_keys, forwarded.tokens) {
+                (false, false) => "removed",
+                (true, true) => "forwarded",
+                (false, true) => "API keys are removed, tokens are forwarded",
+                (true, false) => "API keys are forwarded, tokens are removed",
+            },
         }
+    }
+
+    /// Everywhere a credential is looked for.
+    pub fn places(&self) -> Vec<String> {
+        let mut places: Vec<String> = Vec::new();
+        for authorizer in &self.authorizers {
+            let from = match authorizer {
+                Authorizer::ApiKey { from, .. } | Authorizer::Oidc { from, .. } => from.as_slice(),
+                Authorizer::None => &[],
+            };
+            for place in from {
+                if !places.contains(place) {
+                    places.push(place.clone());
+                }
+            }
+        }
+        places
+    }
+
+    /// What bounds the use of its credentials.
+    pub fn limits(&self) -> String {
+        let mut limits = Vec::new();
+        let keys = self.keys();
+        if !keys.is_empty() {
+            let ending = keys.len().saturating_sub(self.keys_without_end());
+            limits.push(format!(
+                "{ending} of {} end at a set time",
+                counted(keys.len(), "key")
+            ));
+        }
+        if !self.issuers().is_empty() {
+            limits.push("tokens end with their exp".to_owned());
+        }
+        limits.push("no quota of requests or tokens".to_owned());
+        limits.join("; ")
     }
 
     /// Keys without an end.
@@ -98,7 +140,7 @@ impl Endpoint {
 }
 
 impl Authorizer {
-    fn who(&self) -> String {
+    pub fn who(&self) -> String {
         match self {
             Self::None => "anyone".to_owned(),
             Self::ApiKey { keys, .. } => {
