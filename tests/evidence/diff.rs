@@ -1,6 +1,7 @@
 //! What is said to have changed between two packs.
 
-use super::command::{Desk, GATE, evidence};
+use super::GATE;
+use super::command::{Desk, evidence};
 
 #[test]
 fn two_packs_of_one_configuration_differ_in_nothing() {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::command::{Desk, GATE, evidence, files};
+use super::GATE;
+use super::command::{Desk, evidence, files};
 
 const DATE: &str = "2026-05-15";
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::command::{Desk, GATE, evidence, files};
+use super::GATE;
+use super::command::{Desk, evidence, files};
 
 /// An answer of the gate, with its length as it is.
 fn denial(status: &str, reason: &str) -> String {

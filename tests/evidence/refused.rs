@@ -1,6 +1,7 @@
 //! Bad input: each is told with its place and its mend, and nothing is written.
 
-use super::command::{Desk, GATE, evidence};
+use super::GATE;
+use super::command::{Desk, evidence};
 
 #[test]
 fn what_cannot_be_used_is_told_and_nothing_is_written() {

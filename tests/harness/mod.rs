@@ -24,6 +24,7 @@
 pub mod dialects;
 pub mod envoy;
 pub mod envoy_config;
+pub mod evidence;
 pub mod issuer;
 pub mod llama_cpp;
 pub mod module;

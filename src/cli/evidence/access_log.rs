@@ -202,7 +202,7 @@ fn members(line: &[u8]) -> Result<Map<String, Value>, String> {
     }
     for (name, kind) in MEMBERS {
         let fits = match (members.get(name), kind) {
-            (None, _) => return Err(format!("no `{name}`")),
+            (None, _) => return Err(format!("no {name}")),
             (Some(Value::String(text)), Kind::Time) => text.parse::<Timestamp>().is_ok(),
             (Some(_), Kind::Time) => false,
             (Some(Value::Null), _) | (Some(Value::String(_)), Kind::Text) => true,
@@ -210,7 +210,7 @@ fn members(line: &[u8]) -> Result<Map<String, Value>, String> {
             (Some(_), Kind::Text) => false,
         };
         if !fits {
-            return Err(format!("`{name}` is not what the filter writes"));
+            return Err(format!("{name} is not what the filter writes"));
         }
     }
     Ok(members)
@@ -238,21 +238,21 @@ mod tests {
         for (line, said) in [
             (
                 LINE.replace("1234", "\"1234\""),
-                "`input_tokens` is not what the filter writes",
+                "input_tokens is not what the filter writes",
             ),
             (
                 LINE.replace("1234", "-1"),
-                "`input_tokens` is not what the filter writes",
+                "input_tokens is not what the filter writes",
             ),
             (
                 LINE.replace("2026-05-15T14:00:00Z", "today"),
-                "`ts` is not what the filter writes",
+                "ts is not what the filter writes",
             ),
             (
                 LINE.replace("\"acme\"", "7"),
-                "`tenant_id` is not what the filter writes",
+                "tenant_id is not what the filter writes",
             ),
-            (LINE.replace("\"model\"", "\"modell\""), "no `model`"),
+            (LINE.replace("\"model\"", "\"modell\""), "no model"),
             (
                 LINE.replace("\"user_id\"", "\"tenant_id\""),
                 "a member is named twice (line 1, column 69)",

@@ -1,4 +1,4 @@
-//! The command as an operator calls it, and configurations to call it with.
+//! `tenantgate evidence` as an operator calls it, and a folder for its packs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,22 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A gate with one endpoint of each kind, as plugin configuration.
-pub const GATE: &str = r#"
-endpoints:
-- { name: health, path: /healthz, methods: [GET], authorizer: { type: none } }
-- name: chat
-  path: /v1/chat
-  allow_from: [10.0.0.0/8, 127.0.0.0/8]
-  authorizer: { type: api_key, keys: [{ client_id: app, key: sk-CANARY-key, expires_at: "2027-01-01T00:00:00Z" }] }
-- name: infer
-  path: /v1/models/{model}/infer
-  methods: [POST]
-  authorizer:
-    type: oidc
-    oidc: { issuer: https://issuer.example.com, audience: api, required_claims: { scope: [use] } }
-"#;
-
+/// What the command said.
 pub struct Answer {
     pub status: Option<i32>,
     pub stdout: String,
@@ -54,6 +39,13 @@ impl Answer {
             self.stdout
         );
         self.stdout
+    }
+
+    /// All went well, but that was said.
+    #[track_caller]
+    pub fn good_but_told(self, said: &str) {
+        assert_eq!(self.status, Some(0), "{}", self.stderr);
+        assert!(self.stderr.contains(said), "{}", self.stderr);
     }
 
     /// It ended with that status, and said so.
