@@ -180,7 +180,7 @@ fn a_pack_of_a_running_gate_holds_real_denials_gaps_and_tenants_and_no_secret() 
     );
     let record = fs::read_to_string(desk.at(&name)).expect("the record");
     desk.write(&name, &record.replacen("401", "200", 1));
-    evidence(&["verify", &desk.path("pack")]).bad(1, "was changed");
+    evidence(&["verify", &desk.path("pack")]).ended(1, "was changed");
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn a_gate_behind_a_private_authority_is_asked_with_its_certificate() {
     let url = format!("https://localhost:{}", envoy.address().port());
     let (admin, out) = (envoy.admin_url(), desk.path("pack"));
     let arguments = ["--admin", &admin, "--url", &url, "--out", &out];
-    evidence(&arguments).bad(2, "(a private CA is named with --cacert FILE)");
+    evidence(&arguments).ended(2, "(a private CA is named with --cacert FILE)");
     let authority = desk.write("ca.pem", &authority.pem());
     let said = evidence(&[&arguments[..], &["--cacert", &authority]].concat()).good();
     assert!(said.ends_with("8 of 8 requests denied\n"), "{said}");
@@ -357,7 +357,7 @@ fn the_page_is_read_by_everybody_wide_narrow_dark_printed_and_without_scripts() 
         .send()
         .refused(401, "missing_credential");
     let log = log(&envoy, &desk, 2);
-    pack(&envoy, &desk, "before", &[]).good_but_told("3 ways lead");
+    pack(&envoy, &desk, "before", &[]).ended(0, "3 ways lead");
     let mut edited = endpoints();
     edited[0]["path"] = json!("/health");
     edited[2]["allow_from"] = json!(["127.0.0.0/8", "10.0.0.0/8"]);

@@ -15,6 +15,8 @@ mod diff;
 mod pack;
 mod probes;
 mod refused;
+mod shipped;
+mod sources;
 
 /// A gate with one endpoint of each kind, as plugin configuration.
 pub const GATE: &str = r#"

@@ -179,11 +179,11 @@ fn a_file_too_many_or_too_few_is_told_and_a_signature_of_the_manifest_may_lie_be
     evidence(&["verify", &pack]).good();
 
     fs::write(at("more.md"), "").unwrap();
-    evidence(&["verify", &pack]).bad(1, "more.md is not in the manifest");
+    evidence(&["verify", &pack]).ended(1, "more.md is not in the manifest");
     fs::remove_file(at("more.md")).unwrap();
 
     fs::remove_file(at("network-exposure-2026-05-15.md")).unwrap();
-    evidence(&["verify", &pack]).bad(1, "network-exposure-2026-05-15.md cannot be read");
+    evidence(&["verify", &pack]).ended(1, "network-exposure-2026-05-15.md cannot be read");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_pack_gives_way_to_a_newer_one_and_nothing_else_does() {
         let arguments = ["--config", &config, "--out", &pack, "--date", "2026-08-15"];
         evidence(&[&arguments, more].concat())
     };
-    again(&[]).bad(2, "is there already; --force replaces the pack in it");
+    again(&[]).ended(2, "is there already; --force replaces the pack in it");
     again(&["--force"]).good();
     let names: Vec<String> = files(&pack).into_iter().map(|(name, _)| name).collect();
     assert!(names.contains(&"notes.txt".to_owned()));
@@ -230,7 +230,7 @@ fn a_pack_gives_way_to_a_newer_one_and_nothing_else_does() {
     desk.write("other/thesis.txt", "years of work");
     let other = desk.path("other");
     evidence(&["--config", &config, "--out", &other, "--force"])
-        .bad(2, "is not empty and holds no pack");
+        .ended(2, "is not empty and holds no pack");
     assert_eq!(
         files(&other),
         [("thesis.txt".to_owned(), "years of work".to_owned())]

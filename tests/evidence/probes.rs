@@ -24,8 +24,8 @@ fn missing_credential() -> String {
 }
 
 /// A server that answers every request with these bytes, and then keeps the connection for so long.
-struct Server {
-    url: String,
+pub struct Server {
+    pub url: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
@@ -50,6 +50,11 @@ impl Server {
             }
         });
         Self { url, heads }
+    }
+
+    /// A gate that denies everything.
+    pub fn denying() -> Self {
+        Self::answering(|_| missing_credential(), Duration::ZERO)
     }
 
     fn heads(&self) -> Vec<String> {
@@ -136,7 +141,7 @@ fn what_failed_or_was_refused_by_somebody_else_is_no_proof() {
 
 #[test]
 fn a_gate_that_denies_is_believed_and_asked_about_every_endpoint_in_every_way() {
-    let server = Server::answering(|_| missing_credential(), Duration::ZERO);
+    let server = Server::denying();
     let desk = Desk::new();
     let config = desk.write("gate.yaml", GATE);
     let said = evidence(&[
@@ -247,7 +252,7 @@ fn a_gate_that_does_not_answer_in_time_is_told_with_the_mend() {
         "--timeout",
         "1",
     ])
-    .bad(2, "(a longer --timeout may help)");
+    .ended(2, "(a longer --timeout may help)");
     assert!(!desk.at("pack").exists());
 }
 
@@ -275,6 +280,6 @@ fn an_admin_interface_that_is_none_is_told() {
         let desk = Desk::new();
         let arguments = ["--admin", &server.url, "--out", &desk.path("pack")];
         let status = if said.contains("no plugin") { 1 } else { 2 };
-        evidence(&arguments).bad(status, said);
+        evidence(&arguments).ended(status, said);
     }
 }

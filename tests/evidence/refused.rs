@@ -119,7 +119,7 @@ fn what_cannot_be_used_is_told_and_nothing_is_written() {
         );
         assert_eq!(answer.status, Some(status), "{what}");
     }
-    evidence(&["--config", &good]).bad(2, "--out <DIR>");
+    evidence(&["--config", &good]).ended(2, "--out <DIR>");
 }
 
 #[test]
@@ -136,9 +136,9 @@ fn of_several_filters_the_one_that_is_meant_must_be_named() {
         &(plugin("one", "/one") + &plugin("two", "/two")),
     );
     let out = desk.path("pack");
-    evidence(&["--config", &config, "--out", &out]).bad(1, "name one with --filter PLACE, and make a pack of each:\n  WasmPlugin models/tenantgate-one");
+    evidence(&["--config", &config, "--out", &out]).ended(1, "name one with --filter PLACE, and make a pack of each:\n  WasmPlugin models/tenantgate-one");
     evidence(&["--config", &config, "--out", &out, "--filter", "three"])
-        .bad(1, "no wasm filter is called \"three\"");
+        .ended(1, "no wasm filter is called \"three\"");
     evidence(&[
         "--config",
         &config,

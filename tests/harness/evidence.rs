@@ -41,16 +41,9 @@ impl Answer {
         self.stdout
     }
 
-    /// All went well, but that was said.
-    #[track_caller]
-    pub fn good_but_told(self, said: &str) {
-        assert_eq!(self.status, Some(0), "{}", self.stderr);
-        assert!(self.stderr.contains(said), "{}", self.stderr);
-    }
-
     /// It ended with that status, and said so.
     #[track_caller]
-    pub fn bad(self, status: i32, said: &str) {
+    pub fn ended(self, status: i32, said: &str) {
         assert_eq!(self.status, Some(status), "{}{}", self.stdout, self.stderr);
         assert!(
             self.stderr.contains(said),

@@ -255,7 +255,7 @@ mod tests {
             (LINE.replace("\"model\"", "\"modell\""), "no model"),
             (
                 LINE.replace("\"user_id\"", "\"tenant_id\""),
-                "a member is named twice (line 1, column 69)",
+                "a member is named twice (line 1, column 59)",
             ),
             ("[]".to_owned(), "not a JSON object"),
             (

@@ -18,6 +18,17 @@ pub(super) struct Answer {
     pub sentences: Vec<Sentence>,
 }
 
+impl Answer {
+    /// For a style sheet.
+    pub fn class(&self) -> &'static str {
+        match (self.is_good, self.verdict.as_str()) {
+            (true, _) => "good",
+            (false, "No" | "Yes") => "bad",
+            (false, _) => "look",
+        }
+    }
+}
+
 pub(super) struct Sentence {
     pub text: String,
     /// The file that proves it.
@@ -209,7 +220,7 @@ fn attribution(pack: &Pack) -> Answer {
             }
             match (log.untied, log.in_shape()) {
                 (0, 0) => ("Not proved".to_owned(), false),
-                (0, _) => ("Yes".to_owned(), true),
+                (0, _) => ("Yes, as far as the log goes".to_owned(), true),
                 _ => ("No".to_owned(), false),
             }
         }

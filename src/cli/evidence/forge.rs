@@ -121,3 +121,85 @@ fn random<const N: usize>() -> Result<[u8; N], String> {
 fn told(error: impl std::fmt::Display) -> String {
     format!("no token can be forged: {error}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rsa::traits::PublicKeyParts;
+
+    use super::*;
+    use crate::authorizer::cache::AuthorizerId;
+    use crate::authorizer::claim::{ClaimPath, RequiredClaims};
+    use crate::authorizer::jwt::{self, Jws, KeySet, Refusal, TokenRules};
+    use crate::credential::PlaceSet;
+    use crate::fetch::KeySourceId;
+
+    fn oidc(algorithm: Algorithm) -> Oidc {
+        let claim = |name: &str| ClaimPath::try_from(name.to_owned()).unwrap();
+        Oidc {
+            id: AuthorizerId(0),
+            places: PlaceSet::default(),
+            rules: TokenRules {
+                issuer: "https://issuer.example.com".to_owned(),
+                audiences: vec!["api".to_owned()],
+                algorithms: vec![algorithm],
+                clock_skew: Duration::ZERO,
+            },
+            keys: KeySourceId(0),
+            required_claims: RequiredClaims::default(),
+            tenant_claim: claim("tid"),
+            user_claim: claim("sub"),
+        }
+    }
+
+    #[test]
+    fn a_forged_token_lacks_nothing_but_the_issuers_key() {
+        let now: Timestamp = "2026-05-15T14:00:00Z".parse().unwrap();
+        let mut forger = Forger::default();
+        for algorithm in [Algorithm::RS256, Algorithm::PS384] {
+            let oidc = oidc(algorithm);
+            let forged = forger.forged(&oidc, now).unwrap();
+            let expired = forger.expired(&oidc, now).unwrap();
+            let key = forger.rsa.as_ref().unwrap().as_public_key();
+            let number = |number: Vec<u8>| URL_SAFE_NO_PAD.encode(number);
+            let published = json!({ "keys": [{
+                "kty": "RSA", "kid": "tenantgate-evidence",
+                "n": number(key.n_bytes().to_vec()), "e": number(key.e_bytes().to_vec()),
+            }] });
+            let (keys, _) = KeySet::parse(published.to_string().as_bytes()).unwrap();
+            let verdict = |token: &str| {
+                let jws = Jws::parse(token.as_bytes()).unwrap();
+                jwt::verify(&jws, &keys, &oidc.rules, now)
+                    .map(|claims| claims.claims()["tid"].clone())
+            };
+            // Were its key the issuer's, it would be let in; and the other one, an hour ago.
+            assert_eq!(
+                verdict(&forged),
+                Ok("tenantgate-evidence".into()),
+                "{algorithm:?}"
+            );
+            assert_eq!(verdict(&expired), Err(Refusal::Expired), "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_forged_for_every_algorithm() {
+        let mut forger = Forger::default();
+        for algorithm in Algorithm::ALL {
+            let token = forger
+                .forged(&oidc(algorithm), Timestamp::UNIX_EPOCH)
+                .unwrap();
+            let jws = Jws::parse(token.as_bytes()).unwrap();
+            assert_eq!(jws.alg(), algorithm.as_str());
+            let signature = token.rsplit_once('.').unwrap().1;
+            let bytes = URL_SAFE_NO_PAD.decode(signature).unwrap().len();
+            let expected = match algorithm {
+                Algorithm::ES256 | Algorithm::EdDSA | Algorithm::Ed25519 => 64,
+                Algorithm::ES384 => 96,
+                _ => RSA_BITS / 8,
+            };
+            assert_eq!(bytes, expected, "{algorithm:?}");
+        }
+    }
+}

@@ -29,6 +29,10 @@ impl Endpoint {
         }
     }
 
+    pub fn takes_any_method(&self) -> bool {
+        self.methods == ["*"]
+    }
+
     /// Who may call: an item for each authorizer.
     pub fn who(&self) -> Vec<String> {
         self.authorizers.iter().map(Authorizer::who).collect()
