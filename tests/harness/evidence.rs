@@ -19,8 +19,8 @@ pub fn evidence(arguments: &[&str]) -> Answer {
         .arg("evidence")
         .args(arguments)
         .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
+        .expect("the command");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
     Answer {
         status: output.status.code(),
         stdout: text(output.stdout),
@@ -58,7 +58,7 @@ pub struct Desk(TempDir);
 
 impl Desk {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(tempfile::tempdir().expect("a folder"))
     }
 
     pub fn at(&self, name: &str) -> PathBuf {
@@ -66,11 +66,11 @@ impl Desk {
     }
 
     pub fn path(&self, name: &str) -> String {
-        self.at(name).to_str().unwrap().to_owned()
+        self.at(name).to_str().expect("a plain path").to_owned()
     }
 
     pub fn write(&self, name: &str, text: &str) -> String {
-        fs::write(self.at(name), text).unwrap();
+        fs::write(self.at(name), text).expect("a file");
         self.path(name)
     }
 
@@ -86,11 +86,11 @@ impl Desk {
 /// All files of a folder, by name.
 pub fn files(folder: impl AsRef<Path>) -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> = fs::read_dir(folder)
-        .unwrap()
+        .expect("a folder")
         .map(|entry| {
-            let entry = entry.unwrap();
-            let name = entry.file_name().into_string().unwrap();
-            (name, fs::read_to_string(entry.path()).unwrap())
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("a plain name");
+            (name, fs::read_to_string(entry.path()).expect("text"))
         })
         .collect();
     files.sort();

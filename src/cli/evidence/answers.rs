@@ -2,11 +2,10 @@
 //!
 //! A sentence says no more than the file beside it shows. Where nothing was shown, that is the answer.
 
-use super::coverage;
-use super::inventory::GapKind;
+mod network;
+
 use super::pack::{Pack, Page};
 use super::probe::Verdict;
-use super::topology::{Encryption, Gate};
 use super::words::counted;
 
 pub(super) struct Answer {
@@ -42,8 +41,8 @@ pub(super) fn answers(pack: &Pack) -> Vec<Answer> {
         denial(pack),
         attribution(pack),
         credentials(pack),
-        encryption(pack),
-        exposure(pack),
+        network::encryption(pack),
+        network::exposure(pack),
         integrity(pack),
     ]
 }
@@ -291,110 +290,6 @@ fn credentials(pack: &Pack) -> Answer {
     }
 }
 
-fn encryption(pack: &Pack) -> Answer {
-    let question = "Is traffic encrypted?";
-    let Some(envoy) = &pack.inventory.envoy else {
-        return unknown(pack, question);
-    };
-    let plain_listeners: Vec<&str> = envoy
-        .chains()
-        .filter(|(listener, chain)| {
-            chain.gate == Gate::Here && chain.encryption == Encryption::None && !listener.is_local()
-        })
-        .map(|(listener, _)| listener.name.as_str())
-        .collect();
-    let models = coverage::model_clusters(&pack.inventory.configuration, envoy);
-    let plain_clusters: Vec<&str> = envoy
-        .clusters
-        .iter()
-        .filter(|cluster| {
-            models.contains(&cluster.name)
-                && cluster.encryption == Encryption::None
-                && !cluster.is_local()
-        })
-        .map(|cluster| cluster.name.as_str())
-        .collect();
-    let mut sentences = Vec::new();
-    let stands = envoy.chains().any(|(_, chain)| chain.gate == Gate::Here);
-    if !stands {
-        sentences.push(pack.sentence(Page::Exposure, "No listener has the gate."));
-    }
-    for (what, plain) in [
-        ("Listeners of the gate", &plain_listeners),
-        ("Clusters of model servers", &plain_clusters),
-    ] {
-        sentences.push(pack.sentence(Page::Exposure, if plain.is_empty() {
-            format!("{what} use TLS, or stay on the machine.")
-        } else {
-            format!("{what} without TLS: {}. A mesh may encrypt below Envoy; the configuration does not tell.", plain.join(", "))
-        }));
-    }
-    let good = stands && plain_listeners.is_empty() && plain_clusters.is_empty();
-    Answer {
-        question,
-        verdict: if good {
-            "Yes, or local"
-        } else {
-            "Not by Envoy everywhere"
-        }
-        .to_owned(),
-        is_good: good,
-        sentences,
-    }
-}
-
-fn exposure(pack: &Pack) -> Answer {
-    let question = "Can a model server be reached without the gate?";
-    let Some(envoy) = &pack.inventory.envoy else {
-        return unknown(pack, question);
-    };
-    let ways = pack
-        .inventory
-        .gaps
-        .iter()
-        .filter(|gap| gap.kind.is_open() || gap.kind == GapKind::OtherConfiguration)
-        .count();
-    let models = coverage::model_clusters(&pack.inventory.configuration, envoy);
-    let remote: Vec<&str> = envoy
-        .clusters
-        .iter()
-        .filter(|cluster| models.contains(&cluster.name) && !cluster.is_local())
-        .map(|cluster| cluster.name.as_str())
-        .collect();
-    let mut sentences = vec![pack.sentence(
-        Page::Exposure,
-        if ways == 0 {
-            "Through this Envoy, every way to a model server leads through the gate.".to_owned()
-        } else {
-            format!(
-                "Through this Envoy, {} to a model server without this gate.",
-                if ways == 1 {
-                    "1 way leads".to_owned()
-                } else {
-                    format!("{ways} ways lead")
-                }
-            )
-        },
-    )];
-    if !remote.is_empty() {
-        sentences.push(pack.sentence(
-            Page::Exposure,
-            format!("Whether others can reach the model servers' own addresses ({}) is the network's to say; no gate can prove it.", remote.join(", ")),
-        ));
-    }
-    Answer {
-        question,
-        verdict: if ways == 0 {
-            "Not through Envoy"
-        } else {
-            "Yes"
-        }
-        .to_owned(),
-        is_good: ways == 0,
-        sentences,
-    }
-}
-
 fn integrity(pack: &Pack) -> Answer {
     Answer {
         question: "How can this be checked?",
@@ -403,18 +298,6 @@ fn integrity(pack: &Pack) -> Answer {
         sentences: vec![pack.sentence(
             Page::Manifest,
             "The manifest has the SHA-256 digest of every file, the digest of the configuration and, where it could be read, of the filter's module. The command tenantgate evidence verify compares them.",
-        )],
-    }
-}
-
-fn unknown(pack: &Pack, question: &'static str) -> Answer {
-    Answer {
-        question,
-        verdict: "Not known".to_owned(),
-        is_good: false,
-        sentences: vec![pack.sentence(
-            Page::Exposure,
-            "Only the plugin configuration was read; listeners and clusters were not in it.",
         )],
     }
 }

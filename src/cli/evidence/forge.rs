@@ -159,7 +159,7 @@ mod tests {
         let mut forger = Forger::default();
         for algorithm in [Algorithm::RS256, Algorithm::PS384] {
             let oidc = oidc(algorithm);
-            let forged = forger.forged(&oidc, now).unwrap();
+            let of_nobody = forger.forged(&oidc, now).unwrap();
             let expired = forger.expired(&oidc, now).unwrap();
             let key = forger.rsa.as_ref().unwrap().as_public_key();
             let number = |number: Vec<u8>| URL_SAFE_NO_PAD.encode(number);
@@ -175,7 +175,7 @@ mod tests {
             };
             // Were its key the issuer's, it would be let in; and the other one, an hour ago.
             assert_eq!(
-                verdict(&forged),
+                verdict(&of_nobody),
                 Ok("tenantgate-evidence".into()),
                 "{algorithm:?}"
             );
