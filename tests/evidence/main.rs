@@ -5,8 +5,9 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::too_many_lines,
     clippy::unwrap_used,
-    reason = "a test fails by panicking, and waits by the real clock"
+    reason = "a test fails by panicking, waits by the real clock, and is as long as its table"
 )]
 
 #[path = "../harness/evidence.rs"]

@@ -171,6 +171,41 @@ fn a_gate_that_denies_is_believed_and_asked_about_every_endpoint_in_every_way() 
 }
 
 #[test]
+fn a_gate_that_denies_for_another_reason_than_a_credential_is_said_to() {
+    for (reason, told, page) in [
+        (
+            "unknown_endpoint",
+            "8 requests were denied as unknown_endpoint: the gate that answers has another configuration.\n",
+            "8 requests were denied as",
+        ),
+        (
+            "source_not_allowed",
+            "",
+            "For their source address alone, before any credential was looked at: 8.",
+        ),
+    ] {
+        let server = Server::answering(move |_| denial("403 Forbidden", reason), Duration::ZERO);
+        let desk = Desk::new();
+        let config = desk.write("gate.yaml", GATE);
+        let answer = evidence(&[
+            "--config",
+            &config,
+            "--url",
+            &server.url,
+            "--out",
+            &desk.path("pack"),
+        ]);
+        assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), told));
+        let pages = files(desk.at("pack"));
+        let (_, questionnaire) = pages
+            .iter()
+            .find(|(name, _)| name.starts_with("model"))
+            .unwrap();
+        assert!(questionnaire.contains(page), "{questionnaire}");
+    }
+}
+
+#[test]
 fn an_endpoint_is_asked_by_its_own_host_method_and_place_of_the_credential() {
     let configuration = r#"
 endpoints:
@@ -179,13 +214,15 @@ endpoints:
 - { name: c, path: /c, methods: [CONNECT], authorizer: { type: api_key, keys: [{ client_id: a, key: k1 }] } }
 - { name: d, path: "/d/gr\u00fcn", methods: [PROPFIND], authorizer: { type: api_key, keys: [{ client_id: a, key: k1 }], from: [{ header: authorization, scheme: ApiKey }] } }
 "#;
-    let answer = |head: &str| match head.starts_with("HEAD") {
-        true => missing_credential()
-            .split_inclusive("\r\n\r\n")
-            .next()
-            .unwrap()
-            .to_owned(),
-        false => missing_credential(),
+    let answer = |head: &str| {
+        let whole = missing_credential();
+        let end = whole.find("\r\n\r\n").unwrap() + 4;
+        let bytes = if head.starts_with("HEAD") {
+            end
+        } else {
+            whole.len()
+        };
+        whole.get(..bytes).unwrap().to_owned()
     };
     let server = Server::answering(answer, Duration::ZERO);
     let desk = Desk::new();

@@ -7,6 +7,7 @@ mod network;
 use super::pack::{Pack, Page};
 use super::probe::Verdict;
 use super::words::counted;
+use crate::denial::Denial;
 
 pub(super) struct Answer {
     pub question: &'static str,
@@ -151,6 +152,15 @@ fn denial(pack: &Pack) -> Answer {
             counted(all, "request"), proofs.base,
         ),
     )];
+    let by_address = pack.denied_as(Denial::SourceNotAllowed);
+    if by_address > 0 {
+        sentences.push(pack.sentence(
+            Page::Denials,
+            format!(
+                "For their source address alone, before any credential was looked at: {by_address}."
+            ),
+        ));
+    }
     if through > 0 {
         sentences.push(pack.sentence(
             Page::Denials,

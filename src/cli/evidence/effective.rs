@@ -15,7 +15,7 @@ use super::inventory::{
 };
 use crate::authorizer::api_key::KeyDigest;
 use crate::authorizer::claim::{Requirement, Scalar};
-use crate::authorizer::{Authorizer as Checked, Guard, Oidc as CheckedOidc};
+use crate::authorizer::{Authorizer as Checked, Oidc as CheckedOidc};
 use crate::credential::Place;
 use crate::endpoint::Endpoint as CheckedEndpoint;
 use crate::fetch::Location;
@@ -106,15 +106,14 @@ fn authorizers(written: Option<&Value>, checked: &Checked, policy: &Policy) -> V
     let mut issuers = guard.issuers.iter();
     alternatives
         .into_iter()
-        .filter_map(|written| alternative(written, guard, &mut issuers, policy))
+        .filter_map(|written| alternative(written, &mut issuers, policy))
         .collect()
 }
 
 /// One of `any_of`. Issuers come in the order in which they were written.
-fn alternative<'a>(
+fn alternative(
     written: &Value,
-    guard: &'a Guard,
-    issuers: &mut std::slice::Iter<'a, CheckedOidc>,
+    issuers: &mut std::slice::Iter<'_, CheckedOidc>,
     policy: &Policy,
 ) -> Option<Authorizer> {
     let from = places(written.get("from"));
@@ -125,7 +124,6 @@ fn alternative<'a>(
             from,
         });
     }
-    debug_assert!(!guard.api_keys.is_empty(), "it is an issuer or has keys");
     let keys = written.get("keys").and_then(Value::as_array);
     Some(Authorizer::ApiKey {
         keys: keys.into_iter().flatten().map(api_key).collect(),

@@ -12,11 +12,26 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 /// A config dump of a big mesh has some megabytes.
 const MAX_ADMIN_BYTES: u64 = 256 * 1024 * 1024;
 
-/// A client for one gate.
+/// A client for these addresses.
 ///
 /// # Errors
-/// What is wrong with the file of certificates.
-pub(super) fn agent(timeout: Duration, ca_file: Option<&Path>) -> Result<Agent, String> {
+/// What is wrong with the file of certificates, or that TLS cannot be spoken here.
+pub(super) fn agent(
+    addresses: &[&str],
+    timeout: Duration,
+    ca_file: Option<&Path>,
+) -> Result<Agent, String> {
+    let encrypted = addresses
+        .iter()
+        .find(|address| address.starts_with("https:"));
+    if let Some(address) = encrypted
+        && !can_encrypt()
+    {
+        return Err(format!(
+            "{address}: this processor lacks instructions that the TLS library needs (AES, AVX2, ADX); run it on another, \
+             or ask a listener without TLS"
+        ));
+    }
     let tls = TlsConfig::builder()
         .unversioned_rustls_crypto_provider(Arc::new(rustls_graviola::default_provider()));
     let tls = match ca_file {
@@ -34,6 +49,19 @@ pub(super) fn agent(timeout: Duration, ca_file: Option<&Path>) -> Result<Agent, 
         .tls_config(tls.build())
         .build();
     Ok(Agent::new_with_config(config))
+}
+
+/// The TLS library has no other way than these instructions, which processors of servers have had since 2014.
+#[cfg(target_arch = "x86_64")]
+fn can_encrypt() -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    has!("aes") && has!("pclmulqdq") && has!("bmi1") && has!("bmi2") && has!("adx") && has!("avx2")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn can_encrypt() -> bool {
+    use std::arch::is_aarch64_feature_detected as has;
+    has!("aes") && has!("pmull") && has!("sha2") && has!("neon")
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, String> {

@@ -37,8 +37,14 @@ fn pack(args: &MakeArgs) -> Result<(Pack, Files), Unusable> {
         lines: vec![line],
     };
     manifest::check_free(&args.out, args.force).map_err(cannot)?;
-    let agent =
-        http::agent(Duration::from_secs(args.timeout), args.cacert.as_deref()).map_err(cannot)?;
+    let addresses: Vec<&str> = args
+        .url
+        .iter()
+        .chain(&args.admin)
+        .map(String::as_str)
+        .collect();
+    let timeout = Duration::from_secs(args.timeout);
+    let agent = http::agent(&addresses, timeout, args.cacert.as_deref()).map_err(cannot)?;
     let date = args
         .date
         .unwrap_or_else(|| Offset::UTC.to_datetime(now()).date());

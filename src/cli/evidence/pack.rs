@@ -14,6 +14,7 @@ use super::manifest::{Manifest, Versions};
 use super::pages;
 use super::probe::{Left, Verdict};
 use super::topology::{Cluster, Topology};
+use crate::denial::Denial;
 
 /// Everything that the pages tell.
 pub(super) struct Pack {
@@ -109,6 +110,13 @@ impl Pack {
         exchanges.filter(|exchange| !exchange.verdict.is_denied())
     }
 
+    /// How many requests were denied for that reason.
+    pub fn denied_as(&self, denial: Denial) -> usize {
+        let exchanges = self.proofs.iter().flat_map(|proofs| &proofs.exchanges);
+        let reason = |exchange: &&Exchange| matches!(&exchange.verdict, Verdict::Denied(reason) if reason == denial.reason());
+        exchanges.filter(reason).count()
+    }
+
     /// What must be read first: the worst first, a sentence each.
     pub fn alarms(&self) -> Vec<String> {
         let mut alarms = Vec::new();
@@ -134,6 +142,13 @@ impl Pack {
                 .iter()
                 .map(|what| format!("Not what is running: {what}.")),
         );
+        let elsewhere = self.denied_as(Denial::UnknownEndpoint);
+        if elsewhere > 0 {
+            alarms.push(format!(
+                "{} denied as unknown_endpoint: the gate that answers has another configuration.",
+                was(elsewhere, "request", "was", "were")
+            ));
+        }
         let gaps = self.inventory.open_gaps().count();
         if gaps > 0 {
             alarms.push(format!(

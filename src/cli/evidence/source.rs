@@ -2,6 +2,8 @@
 //!
 //! It is found and made into a policy by what `tenantgate check` and the filter use, so its errors are theirs.
 
+use std::path::Path;
+
 use serde_json::Value;
 use ureq::Agent;
 
@@ -51,16 +53,7 @@ pub(super) fn read(args: &MakeArgs, date: &str, agent: &Agent) -> Result<Source,
     };
     let admin = args.admin.as_deref();
     let live = match admin {
-        Some(admin) => {
-            let dump = http::page(agent, admin, "/config_dump?include_eds").map_err(unusable)?;
-            let dump = json::parse(dump.as_bytes())
-                .map_err(|error| unusable(format!("{admin}/config_dump: {error}")))?;
-            if dump.get("configs").is_none() {
-                let what = "is no config dump; is this Envoy's admin interface?";
-                return Err(unusable(format!("{admin}/config_dump: {what}")));
-            }
-            Some(vec![dump])
-        }
+        Some(admin) => Some(vec![dump(agent, admin).map_err(unusable)?]),
         None => None,
     };
     let (name, documents) = match (&args.config, &live) {
@@ -99,11 +92,11 @@ pub(super) fn read(args: &MakeArgs, date: &str, agent: &Agent) -> Result<Source,
             date: date.to_owned(),
             config_id,
             source: match &args.config {
-                Some(file) => file
-                    .file_name()
-                    .unwrap_or(file.as_os_str())
-                    .to_string_lossy()
-                    .into_owned(),
+                Some(file) if file == Path::new("-") => "standard input".to_owned(),
+                Some(file) => {
+                    let name = file.file_name().unwrap_or(file.as_os_str());
+                    name.to_string_lossy().into_owned()
+                }
                 None => name,
             },
             configuration,
@@ -118,6 +111,19 @@ pub(super) fn read(args: &MakeArgs, date: &str, agent: &Agent) -> Result<Source,
         },
         mismatch,
     })
+}
+
+/// The configuration that a live Envoy runs.
+fn dump(agent: &Agent, admin: &str) -> Result<Value, String> {
+    let page = http::page(agent, admin, "/config_dump?include_eds")?;
+    let dump =
+        json::parse(page.as_bytes()).map_err(|error| format!("{admin}/config_dump: {error}"))?;
+    match dump.get("configs") {
+        Some(_) => Ok(dump),
+        None => Err(format!(
+            "{admin}/config_dump: is no config dump; is this Envoy's admin interface?"
+        )),
+    }
 }
 
 fn wrong(line: String) -> Unusable {
@@ -157,30 +163,27 @@ fn choose(name: &str, documents: &[Value], wanted: Option<&str>) -> Result<Chose
             chosen.push((place, next));
         }
     }
-    match chosen.len() {
-        0 => Err(wrong(match wanted {
-            Some(wanted) => format!(
-                "{name}: no wasm filter is called {wanted:?} or stands at such a place (--filter)"
-            ),
-            None => format!(
-                "{name}: several wasm filters, and none has `tenantgate` in its name, root_id, vm_id or code; name one with --filter"
-            ),
-        })),
-        1 => chosen
-            .pop()
-            .map(|(_, chosen)| chosen)
-            .ok_or_else(|| wrong(String::new())),
-        _ => {
-            let places: Vec<String> = chosen
-                .iter()
-                .map(|(place, _)| format!("  {place}"))
-                .collect();
-            Err(wrong(format!(
-                "{name}: several filters with different configurations; name one with --filter PLACE, and make a pack of each:\n{}",
-                places.join("\n")
-            )))
-        }
+    if chosen.len() > 1 {
+        let places = chosen.iter().map(|(place, _)| format!("\n  {place}"));
+        return Err(wrong(format!(
+            "{name}: several filters with different configurations; name one with --filter PLACE, and make a pack of \
+             each:{}",
+            places.collect::<String>()
+        )));
     }
+    let none = match wanted {
+        Some(wanted) => format!(
+            "{name}: no wasm filter is called {wanted:?} or stands at such a place (--filter)"
+        ),
+        None => format!(
+            "{name}: several wasm filters, and none has `tenantgate` in its name, root_id, vm_id or code; name one with \
+             --filter"
+        ),
+    };
+    chosen
+        .pop()
+        .map(|(_, chosen)| chosen)
+        .ok_or_else(|| wrong(none))
 }
 
 fn compile(name: &str, found: Found) -> Result<Chosen, Unusable> {
