@@ -115,6 +115,19 @@ impl Places {
         }
     }
 
+    /// Those of a set, in their order.
+    pub fn among(&self, set: PlaceSet) -> impl Iterator<Item = &Place> {
+        let is_in = move |index| {
+            PlaceSet::default()
+                .with(index)
+                .is_some_and(|place| place.meets(set))
+        };
+        let numbered = self.0.iter().enumerate();
+        numbered
+            .filter(move |(index, _)| is_in(*index))
+            .map(|(_, place)| place)
+    }
+
     /// Names of the header fields among the places.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|place| match place {

@@ -32,6 +32,8 @@ pub(super) struct Found {
     pub place: String,
     /// Names by which it may be known as ours.
     names: Vec<String>,
+    /// Where its module lies: a file or a URL.
+    pub module: Option<String>,
     pub configuration: Configuration,
 }
 
@@ -86,9 +88,17 @@ pub(super) fn find(documents: Vec<Value>) -> Vec<Found> {
                 String::new()
             },
             names: vec!["tenantgate".to_owned()],
+            module: None,
             configuration: Configuration::Document(document),
         }));
     }
+    found
+}
+
+/// All wasm filters in a part of a file, with the configuration of each.
+pub(super) fn filters(part: &Value) -> Vec<Found> {
+    let mut found = Vec::new();
+    resource(part, "", &mut found);
     found
 }
 
@@ -162,6 +172,7 @@ fn config_map(members: &Map<String, Value>, place: &str, found: &mut Vec<Found>)
                 found.push(Found {
                     place,
                     names: vec![name.clone()],
+                    module: None,
                     configuration: Configuration::Unusable(message),
                 });
             }
@@ -261,6 +272,12 @@ fn envoy(config: &Map<String, Value>, place: &str) -> Found {
     Found {
         place: below(place, "config.configuration"),
         names: names.into_iter().flatten().map(str::to_owned).collect(),
+        module: names
+            .into_iter()
+            .skip(3)
+            .flatten()
+            .next()
+            .map(str::to_owned),
         configuration: any(config.get("configuration")),
     }
 }
@@ -326,6 +343,13 @@ fn kubernetes(
             .flatten()
             .map(str::to_owned)
             .collect(),
+        module: names
+            .iter()
+            .copied()
+            .skip(1)
+            .flatten()
+            .next_back()
+            .map(str::to_owned),
         configuration: match config {
             None | Some(Value::Null) => Configuration::Bytes(Vec::new()),
             Some(config) => Configuration::Document(config.clone()),

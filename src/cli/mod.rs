@@ -6,6 +6,7 @@
 mod apply;
 mod check;
 mod diff;
+mod evidence;
 mod find;
 mod key;
 mod read;
@@ -22,7 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 /// Who may call which model-serving endpoint, decided inside Envoy.
 ///
 /// tenantgate is a filter that Envoy (or Istio, or Envoy Gateway) loads. This command checks its configuration with
-/// the very code that the filter uses, and makes API keys.
+/// the very code that the filter uses, makes API keys, and writes evidence for auditors.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, after_help = EXIT_STATUS)]
 struct Cli {
@@ -118,6 +119,12 @@ enum Command {
     /// Make API keys and the entries that admit them.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Write a pack of evidence: which endpoints there are, who may call them, and that others are denied.
+    ///
+    /// The pack tells auditors what the configuration protects, with secrets left out; proves with real requests that
+    /// callers without a good credential are denied; and shows by the access log that requests are tied to tenants.
+    #[command(after_help = evidence::HELP)]
+    Evidence(Box<evidence::EvidenceArgs>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -220,6 +227,7 @@ pub fn main() -> ExitCode {
             prefix,
         }) => rotate::rotate(&file, &client, overlap, &prefix, now()),
         Command::Key(KeyCommand::Hash { entry }) => key::hash(&entry.client, io::stdin().lock()),
+        Command::Evidence(args) => evidence::evidence(*args),
     };
     let written =
         write(&mut io::stdout(), &outcome.stdout).and(write(&mut io::stderr(), &outcome.stderr));

@@ -112,7 +112,7 @@ impl fmt::Display for Where<'_> {
 /// An environment in which every variable is set, each to something else, so that only one that is used twice is a key
 /// that stands twice.
 #[derive(Default)]
-struct StandIns {
+pub(super) struct StandIns {
     asked: RefCell<BTreeSet<String>>,
 }
 

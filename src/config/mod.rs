@@ -37,8 +37,15 @@ impl<F: Fn(&str) -> Option<String>> Environment for F {
 /// # Errors
 /// All that is wrong with it. No message holds a secret.
 pub fn load(configuration: &[u8], environment: &dyn Environment) -> Result<Policy, Problems> {
-    let document = document::read(configuration).map_err(Problems::of_the_whole)?;
-    compile(document, environment)
+    compile(read(configuration)?, environment)
+}
+
+/// The document that is handed over: what [`load`] makes a policy of.
+///
+/// # Errors
+/// Why there is none. No message holds a secret.
+pub fn read(configuration: &[u8]) -> Result<Value, Problems> {
+    document::read(configuration).map_err(Problems::of_the_whole)
 }
 
 /// Makes a policy of a document.

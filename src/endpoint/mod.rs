@@ -1,6 +1,8 @@
 //! Which configured endpoint a request addresses. Knows nothing of credentials.
 
 mod host;
+#[cfg(not(target_arch = "wasm32"))]
+mod overlap;
 mod path;
 mod pattern;
 mod router;
@@ -8,6 +10,8 @@ mod router;
 mod samples;
 
 pub use host::{Ambiguous as AmbiguousHost, Host, HostPattern, HostPatternError};
+#[cfg(not(target_arch = "wasm32"))]
+pub use overlap::Share;
 pub use path::{Ambiguous as AmbiguousPath, RequestPath};
 pub use pattern::{PathPattern, PatternError};
 pub use router::{Conflict, EndpointIndex, Methods, Router};

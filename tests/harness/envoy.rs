@@ -85,6 +85,11 @@ impl Envoy {
         format!("http://{}", self.gate)
     }
 
+    /// The base of the admin interface's URLs.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.admin)
+    }
+
     /// A connection for raw bytes.
     pub fn wire(&self) -> Wire {
         Wire::connect(self.gate)

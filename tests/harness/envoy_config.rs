@@ -93,6 +93,8 @@ pub struct Setup {
     pub virtual_hosts: Option<Value>,
     /// Access loggers beside the harness's own. What they write to `/dev/stdout` is in [`TOLD`].
     pub access_log: Vec<Value>,
+    /// Certificate and key, in PEM form, if the listener is to speak TLS.
+    pub tls: Option<(String, String)>,
     /// How much the wasm component logs: `info`, or `trace`.
     pub wasm_log: &'static str,
 }
@@ -114,6 +116,7 @@ impl Setup {
             beside: None,
             virtual_hosts: None,
             access_log: Vec::new(),
+            tls: None,
             wasm_log: "info",
         }
     }
@@ -187,6 +190,13 @@ impl Setup {
         self
     }
 
+    /// The listener speaks TLS.
+    #[must_use]
+    pub fn tls(mut self, certificate: String, key: String) -> Self {
+        self.tls = Some((certificate, key));
+        self
+    }
+
     /// The wasm component logs all that it can.
     #[must_use]
     pub fn tracing(mut self) -> Self {
@@ -201,14 +211,14 @@ impl Setup {
             .iter()
             .map(|(name, address)| cluster(name, *address, self.listener.trailers));
         let listener = |name: &str, filter: &Value| {
-            json!({
-                "name": name,
-                "address": socket("127.0.0.1", 0),
-                "filter_chains": [{ "filters": [{
-                    "name": "envoy.filters.network.http_connection_manager",
-                    "typed_config": self.connection_manager(folder, filter),
-                }] }],
-            })
+            let mut chain = json!({ "filters": [{
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": self.connection_manager(folder, filter),
+            }] });
+            if let Some((certificate, key)) = &self.tls {
+                chain["transport_socket"] = tls_socket(certificate, key);
+            }
+            json!({ "name": name, "address": socket("127.0.0.1", 0), "filter_chains": [chain] })
         };
         let ours = [listener(GATE, &self.filter_in_its_carrier(folder))].into_iter();
         let beside = self.beside.iter().map(|other| listener(BESIDE, other));
@@ -302,6 +312,19 @@ impl Setup {
 
 fn socket(address: &str, port: u16) -> Value {
     json!({ "socket_address": { "address": address, "port_value": port } })
+}
+
+fn tls_socket(certificate: &str, key: &str) -> Value {
+    json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": { "tls_certificates": [{
+                "certificate_chain": { "inline_string": certificate },
+                "private_key": { "inline_string": key },
+            }] },
+        },
+    })
 }
 
 fn cluster(name: &str, address: SocketAddr, trailers: bool) -> Value {

@@ -25,6 +25,7 @@ pub mod command;
 pub mod dialects;
 pub mod envoy;
 pub mod envoy_config;
+pub mod evidence;
 pub mod issuer;
 pub mod key_server;
 pub mod live;
