@@ -9,18 +9,20 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::find::{Configuration, Found, find};
-use super::{Outcome, Status};
+use super::{Outcome, Status, advice};
 use crate::authorizer::Authorizer;
 use crate::authorizer::api_key::KeyDigest;
-use crate::config::{self, Environment};
+use crate::config::{self, Environment, Problems};
 use crate::json;
 use crate::policy::Policy;
 
-pub(super) fn check(files: &[PathBuf]) -> Outcome {
+/// All that is wrong with these files. A warning is as bad as an error only where one is `strict`.
+pub(super) fn check(files: &[PathBuf], strict: bool) -> Outcome {
     let mut outcome = Outcome::default();
+    let warning = if strict { Status::Wrong } else { Status::Good };
     for file in files {
         match read(file) {
-            Ok(text) => check_text(&text, file, &mut outcome),
+            Ok(text) => check_text(&text, file, warning, &mut outcome),
             Err(error) => outcome.complain(
                 Status::Unusable,
                 format_args!("{}: {error}", file.display()),
@@ -38,14 +40,14 @@ fn read(file: &Path) -> io::Result<String> {
     std::fs::read_to_string(file)
 }
 
-fn check_text(text: &str, file: &Path, outcome: &mut Outcome) {
+fn check_text(text: &str, file: &Path, warning: Status, outcome: &mut Outcome) {
     let documents = match documents(text, file) {
         Ok(documents) => documents,
         Err(message) => {
             return outcome.complain(Status::Wrong, format_args!("{}: {message}", file.display()));
         }
     };
-    let found = find(documents);
+    let found = find(&documents);
     if found.is_empty() {
         let message = "no plugin configuration: neither on its own, nor a wasm filter that has one";
         return outcome.complain(Status::Wrong, format_args!("{}: {message}", file.display()));
@@ -71,14 +73,37 @@ fn check_text(text: &str, file: &Path, outcome: &mut Outcome) {
         outcome.complain(Status::Wrong, format_args!("{}: {message}", file.display()));
     }
     for found in ours {
-        check_found(
-            found.configuration,
-            &Where {
-                file,
-                place: &found.place,
-            },
+        let place = Where {
+            file,
+            place: &found.place,
+        };
+        let environment = StandIns::default();
+        let policy = check_found(&found.configuration, &environment, &place, outcome);
+        let Some(carrier) = &found.carrier else {
+            continue;
+        };
+        let around = Where {
+            file,
+            place: &carrier.place,
+        };
+        let asked = environment.asked.borrow();
+        warn(
+            &advice::of_carrier(carrier, &asked),
+            &around,
+            warning,
             outcome,
         );
+        if let (Some(policy), Some(document)) = (policy, found.configuration.document()) {
+            let advice = advice::of_configuration(&document, &policy, carrier, &documents);
+            warn(&advice, &place, warning, outcome);
+        }
+    }
+}
+
+fn warn(advice: &Problems, place: &Where<'_>, status: Status, outcome: &mut Outcome) {
+    for advice in advice.iter() {
+        let (path, message) = (&advice.path, &advice.message);
+        outcome.complain(status, format_args!("{place}: {path}: warning: {message}"));
     }
 }
 
@@ -103,33 +128,42 @@ fn documents(text: &str, file: &Path) -> Result<Vec<Value>, String> {
     }
 }
 
-fn check_found(configuration: Configuration, place: &Where<'_>, outcome: &mut Outcome) {
-    let environment = StandIns::default();
+fn check_found(
+    configuration: &Configuration,
+    environment: &StandIns,
+    place: &Where<'_>,
+    outcome: &mut Outcome,
+) -> Option<Policy> {
     let policy = match configuration {
-        Configuration::Document(document) => config::compile(document, &environment),
-        Configuration::Bytes(bytes) => config::load(&bytes, &environment),
+        Configuration::Document(document) => config::compile(document.clone(), environment),
+        Configuration::Bytes(bytes) => config::load(bytes, environment),
         Configuration::Unusable(message) => {
-            return outcome.complain(Status::Wrong, format_args!("{place}: {message}"));
+            outcome.complain(Status::Wrong, format_args!("{place}: {message}"));
+            return None;
         }
     };
     match policy {
-        Ok(policy) => tell(&policy, environment, place, outcome),
+        Ok(policy) => {
+            tell(&policy, environment, place, outcome);
+            Some(policy)
+        }
         Err(problems) => {
             for problem in problems.iter() {
                 outcome.complain(Status::Wrong, format_args!("{place}: {problem}"));
             }
+            None
         }
     }
 }
 
-fn tell(policy: &Policy, environment: StandIns, place: &Where<'_>, outcome: &mut Outcome) {
+fn tell(policy: &Policy, environment: &StandIns, place: &Where<'_>, outcome: &mut Outcome) {
     outcome.say(format_args!("{place}: ok"));
     outcome.say(format_args!("  config_id: {}", policy.config_id));
     outcome.say(format_args!(
         "  endpoints: {}",
         policy.endpoints.iter().count()
     ));
-    let variables: Vec<String> = environment.asked.into_inner().into_iter().collect();
+    let variables: Vec<String> = environment.asked.borrow().iter().cloned().collect();
     if !variables.is_empty() {
         outcome.say(format_args!(
             "  needs in the VM's environment: {}",

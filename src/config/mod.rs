@@ -18,6 +18,10 @@ use serde_json::Value;
 
 use crate::policy::Policy;
 pub use compile::{KeyError, digest_of_key};
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use field::is_near;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use problem::{Place, Report};
 pub use problem::{Problem, Problems};
 
 /// Where `{env: NAME}` is looked up.
