@@ -90,13 +90,7 @@ impl Envoy {
 
     /// An ordinary request to come: add to it, then `send`.
     pub fn ask(&self, method: &str, path: &str) -> Ask {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("http://{}{path}", self.gate));
-        Ask {
-            request,
-            body: None,
-        }
+        Ask::to(method, &format!("http://{}{path}", self.gate))
     }
 
     /// A GET to come.
@@ -106,11 +100,8 @@ impl Envoy {
 
     /// A POST of JSON to come.
     pub fn post(&self, path: &str, body: &Value) -> Ask {
-        let mut ask = self
-            .ask("POST", path)
-            .header("content-type", "application/json");
-        ask.body = Some(body.to_string().into_bytes());
-        ask
+        self.ask("POST", path)
+            .body("application/json", &body.to_string())
     }
 
     /// Replaces the plugin configuration of a live set-up, by rename, and waits for Envoy's verdict.
@@ -262,6 +253,21 @@ pub struct Ask {
 }
 
 impl Ask {
+    /// A request to anybody.
+    pub fn to(method: &str, url: &str) -> Self {
+        Self {
+            request: Request::builder().method(method).uri(url),
+            body: None,
+        }
+    }
+
+    /// With a body of this type.
+    #[must_use]
+    pub fn body(mut self, content_type: &str, text: &str) -> Self {
+        self.body = Some(text.as_bytes().to_vec());
+        self.header("content-type", content_type)
+    }
+
     /// Adds a header; the same name twice gives two lines.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -360,11 +366,7 @@ impl Answer {
 }
 
 fn fetch(address: SocketAddr, path: &str) -> Option<Answer> {
-    let request = Request::get(format!("http://{address}{path}"));
-    Ask {
-        request,
-        body: None,
-    }
-    .attempt()
-    .ok()
+    Ask::to("GET", &format!("http://{address}{path}"))
+        .attempt()
+        .ok()
 }
