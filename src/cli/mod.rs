@@ -7,6 +7,7 @@ mod advice;
 mod check;
 mod find;
 mod key;
+mod schema;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -62,7 +63,11 @@ enum Command {
         strict: bool,
     },
     /// Print the JSON Schema of the plugin configuration, for editors and CI.
-    Schema,
+    Schema {
+        /// Of a whole file that carries one, such as `check` reads: an Envoy bootstrap, a `WasmPlugin` and so on.
+        #[arg(long)]
+        whole_file: bool,
+    },
     /// Make API keys and the entries that admit them.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -131,10 +136,7 @@ impl Outcome {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Check { files, strict } => check::check(&files, strict),
-        Command::Schema => Outcome {
-            stdout: format!("{:#}\n", crate::config::schema()),
-            ..Outcome::default()
-        },
+        Command::Schema { whole_file } => schema::schema(whole_file),
         Command::Key(KeyCommand::New { entry, prefix }) => key::new(&entry.client, &prefix),
         Command::Key(KeyCommand::Hash { entry }) => key::hash(&entry.client, io::stdin().lock()),
     };

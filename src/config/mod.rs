@@ -13,6 +13,8 @@ mod document;
 mod field;
 mod problem;
 mod raw;
+#[cfg(not(target_arch = "wasm32"))]
+mod schema;
 
 use serde_json::Value;
 
@@ -23,6 +25,8 @@ pub(crate) use field::is_near;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use problem::{Place, Report};
 pub use problem::{Problem, Problems};
+#[cfg(not(target_arch = "wasm32"))]
+pub use schema::schema;
 
 /// Where `{env: NAME}` is looked up.
 pub trait Environment {
@@ -53,12 +57,6 @@ pub fn load(configuration: &[u8], environment: &dyn Environment) -> Result<Polic
 pub fn compile(document: Value, environment: &dyn Environment) -> Result<Policy, Problems> {
     let document = document::normalize(document).map_err(Problems::of_the_whole)?;
     compile::compile(document, environment)
-}
-
-/// The JSON Schema of the plugin configuration.
-#[cfg(not(target_arch = "wasm32"))]
-pub fn schema() -> Value {
-    schemars::schema_for!(raw::Configuration).to_value()
 }
 
 #[cfg(test)]

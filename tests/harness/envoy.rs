@@ -73,9 +73,14 @@ impl Envoy {
 
     /// Where the listener beside ours is, if there is one.
     pub fn address_beside(&self) -> SocketAddr {
+        self.listener(BESIDE)
+    }
+
+    /// Where a listener is.
+    pub fn listener(&self, name: &str) -> SocketAddr {
         fetch(self.admin, "/listeners?format=json")
-            .and_then(|answer| listener_address(&answer, BESIDE))
-            .expect("a listener beside ours")
+            .and_then(|answer| listener_address(&answer, name))
+            .unwrap_or_else(|| panic!("no listener {name}"))
     }
 
     /// The same as the base of a URL.
@@ -106,12 +111,22 @@ impl Envoy {
 
     /// Replaces the plugin configuration of a live set-up, by rename, and waits for Envoy's verdict.
     pub fn apply(&mut self, plugin: Value) -> Edit {
+        self.setup.plugin = plugin;
+        self.publish()
+    }
+
+    /// The same for the whole filter, as somebody else configures it.
+    pub fn replace(&mut self, filter: Value) -> Edit {
+        self.setup.filter = Some(filter);
+        self.publish()
+    }
+
+    fn publish(&mut self) -> Edit {
         assert!(self.setup.live, "this set-up is not live");
         let applied = |envoy: &Self| envoy.edits("update_success");
         let rejected =
             |envoy: &Self| envoy.edits("update_rejected") + envoy.edits("update_failure");
         let before = (applied(self), rejected(self));
-        self.setup.plugin = plugin;
         write_live_filter(&self.setup, self.process.folder());
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {
@@ -149,6 +164,21 @@ impl Envoy {
         stats.lines().find_map(value).unwrap_or(0)
     }
 
+    /// Waits until a counter says so, and the workers have heard of what it counts.
+    pub fn wait_for_stat(&self, name: &str, value: u64) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.stat(name) < value {
+            assert!(
+                Instant::now() < deadline,
+                "{name}: {}\n{}",
+                self.stat(name),
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+
     /// The configuration as Envoy shows it to whoever asks.
     pub fn config_dump(&self) -> String {
         self.admin("/config_dump?include_eds")
@@ -183,6 +213,12 @@ impl Envoy {
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
         };
         self.lines(TOLD, lines).iter().map(parse).collect()
+    }
+
+    /// What the loggers of containers wrote, to standard output, once there are at least so many lines.
+    pub fn printed(&self, lines: usize) -> Vec<Value> {
+        let parse = |line: &String| serde_json::from_str(line).expect("a JSON line");
+        self.lines("stdout", lines).iter().map(parse).collect()
     }
 
     fn lines(&self, file: &str, count: usize) -> Vec<String> {

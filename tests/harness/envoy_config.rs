@@ -94,6 +94,12 @@ pub struct Setup {
     pub access_log: Vec<Value>,
     /// How much the wasm component logs: `info`, or `trace`.
     pub wasm_log: &'static str,
+    /// The filter as somebody else configures it, if not as the harness does.
+    pub filter: Option<Value>,
+    /// What somebody merges into the connection manager.
+    pub merged: Option<Value>,
+    /// A bootstrap that is somebody else's altogether.
+    pub whole: Option<Value>,
 }
 
 impl Setup {
@@ -112,6 +118,17 @@ impl Setup {
             virtual_hosts: None,
             access_log: Vec::new(),
             wasm_log: "info",
+            filter: None,
+            merged: None,
+            whole: None,
+        }
+    }
+
+    /// A bootstrap that is ready; its listeners are called as here.
+    pub fn of(whole: Value) -> Self {
+        Self {
+            whole: Some(whole),
+            ..Self::with(Value::Null)
         }
     }
 
@@ -193,6 +210,9 @@ impl Setup {
 
     /// The bootstrap. Ports are 0: Envoy takes free ones and tells them, so that no two tests race for one.
     pub fn bootstrap(&self, folder: &Path) -> Value {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
+        }
         let clusters = self
             .clusters
             .iter()
@@ -248,7 +268,7 @@ impl Setup {
 
     fn connection_manager(&self, folder: &Path, filter: &Value) -> Value {
         let listener = self.listener;
-        json!({
+        let mut manager = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "gate",
             "normalize_path": listener.normalize_path,
@@ -269,11 +289,18 @@ impl Setup {
                 "domains": ["*"],
                 "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": MODEL, "timeout": "0s" } }],
             }])) },
-        })
+        });
+        if let Some(more) = &self.merged {
+            merge(&mut manager, more);
+        }
+        manager
     }
 
     /// The filter itself.
     pub fn filter(&self) -> Value {
+        if let Some(filter) = &self.filter {
+            return filter.clone();
+        }
         let configuration = match self.carrier {
             Carrier::Struct => {
                 json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": self.plugin })
@@ -312,6 +339,18 @@ impl Setup {
     }
 }
 
+/// As protobuf merges messages, lists aside.
+fn merge(into: &mut Value, more: &Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (name, value) in more {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (into, more) => *into = more.clone(),
+    }
+}
+
 fn socket(address: &str, port: u16) -> Value {
     json!({ "socket_address": { "address": address, "port_value": port } })
 }
@@ -335,9 +374,15 @@ fn cluster(name: &str, address: SocketAddr, trailers: bool) -> Value {
 
 /// A file of `envoy/`, as operators copy it.
 pub fn shipped(file: &str) -> Value {
+    let [document] = <[Value; 1]>::try_from(documents(file)).expect("one document");
+    document
+}
+
+/// All documents of a file of `envoy/`.
+pub fn documents(file: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
-    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
+    serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 fn access_log_fields() -> Value {

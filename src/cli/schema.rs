@@ -1,0 +1,112 @@
+//! `tenantgate schema`: of the plugin configuration, or of whole files that carry one.
+
+use serde_json::{Value, json};
+
+use super::Outcome;
+use crate::config;
+
+/// Prints the JSON Schema of the plugin configuration alone, or of a file that `find` would find it in.
+pub(super) fn schema(whole_file: bool) -> Outcome {
+    let schema = if whole_file {
+        whole_files()
+    } else {
+        config::schema()
+    };
+    Outcome {
+        stdout: format!("{schema:#}\n"),
+        ..Outcome::default()
+    }
+}
+
+/// Anything at all, but for plugin configurations of ours, wherever they stand. Follows `find`.
+fn whole_files() -> Value {
+    let mut configuration = config::schema();
+    let take = |schema: &mut Value, member: &str| {
+        schema
+            .as_object_mut()
+            .and_then(|schema| schema.remove(member))
+            .unwrap_or_default()
+    };
+    let dialect = take(&mut configuration, "$schema");
+    let mut definitions = take(&mut configuration, "$defs");
+    if let Some(definitions) = definitions.as_object_mut() {
+        definitions.insert("Configuration".to_owned(), configuration);
+        definitions.insert("Anything".to_owned(), anything());
+        definitions.insert("EnvoyPlugin".to_owned(), envoy_plugin());
+    }
+    json!({
+        "$schema": dialect,
+        "title": "A file that carries plugin configuration of tenantgate",
+        "description": "An Envoy bootstrap, a file of Envoy resources, or Kubernetes resources of Istio or Envoy Gateway.",
+        "$ref": "#/$defs/Anything",
+        "$defs": definitions,
+    })
+}
+
+/// What is called tenantgate.
+const OURS: &str = "[Tt]enant[Gg]ate";
+const WASM: &str = "envoy\\.extensions\\.filters\\.http\\.wasm\\.v3\\.Wasm$";
+
+fn anything() -> Value {
+    let configuration = json!({ "$ref": "#/$defs/Configuration" });
+    let plugin = json!({ "properties": { "config": { "$ref": "#/$defs/EnvoyPlugin" } } });
+    let kind = |kind: &str, then: Value, otherwise: Value| {
+        json!({
+            "if": { "properties": { "kind": { "const": kind } }, "required": ["kind"] },
+            "then": { "properties": { "spec": then } },
+            "else": otherwise,
+        })
+    };
+    let below = json!({
+        "items": { "$ref": "#/$defs/Anything" },
+        "additionalProperties": { "$ref": "#/$defs/Anything" },
+    });
+    let gateway = json!({ "properties": { "wasm": { "items": {
+        "if": { "properties": { "name": { "pattern": OURS } }, "required": ["name"] },
+        "then": { "properties": { "config": configuration } },
+    } } } });
+    let istio = json!({ "properties": { "pluginConfig": configuration } });
+    let extension = json!({ "properties": { "wasm": istio } });
+    // In Istio it is the resource that has a name.
+    let named = |then: Value, otherwise: Value| {
+        json!({
+            "if": { "properties": { "metadata": { "properties": { "name": { "pattern": OURS } } } }, "required": ["metadata"] },
+            "then": then,
+            "else": otherwise,
+        })
+    };
+    let istio = named(
+        kind(
+            "WasmPlugin",
+            istio,
+            kind("TrafficExtension", extension, json!(true)),
+        ),
+        json!(true),
+    );
+    json!({
+        "allOf": [
+            istio,
+            kind("EnvoyExtensionPolicy", gateway, json!(true)),
+            {
+                "if": { "properties": { "@type": { "pattern": WASM } }, "required": ["@type"] },
+                "then": plugin,
+                "else": {
+                    "if": { "properties": { "type_url": { "pattern": WASM } }, "required": ["type_url"] },
+                    "then": { "properties": { "value": plugin } },
+                    "else": below,
+                },
+            },
+        ],
+    })
+}
+
+/// An `envoy.extensions.wasm.v3.PluginConfig` that is called ours.
+fn envoy_plugin() -> Value {
+    json!({
+        "if": { "properties": { "name": { "pattern": OURS } }, "required": ["name"] },
+        "then": { "properties": { "configuration": {
+            "if": { "properties": { "@type": { "pattern": "google\\.protobuf\\.Struct$" } }, "required": ["@type"] },
+            "then": { "properties": { "value": { "$ref": "#/$defs/Configuration" } } },
+        } } },
+    })
+}
