@@ -47,12 +47,22 @@ fn whole_files() -> Value {
 const OURS: &str = "[Tt]enant[Gg]ate";
 const WASM: &str = "envoy\\.extensions\\.filters\\.http\\.wasm\\.v3\\.Wasm$";
 
+/// An object that has all of these members. What is no object is not one, which `required` alone would not say.
+fn is(members: &Value) -> Value {
+    let names = members
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name);
+    json!({ "type": "object", "properties": members, "required": names.collect::<Vec<_>>() })
+}
+
 fn anything() -> Value {
     let configuration = json!({ "$ref": "#/$defs/Configuration" });
     let plugin = json!({ "properties": { "config": { "$ref": "#/$defs/EnvoyPlugin" } } });
     let kind = |kind: &str, then: Value, otherwise: Value| {
         json!({
-            "if": { "properties": { "kind": { "const": kind } }, "required": ["kind"] },
+            "if": is(&json!({ "kind": { "const": kind } })),
             "then": { "properties": { "spec": then } },
             "else": otherwise,
         })
@@ -62,7 +72,7 @@ fn anything() -> Value {
         "additionalProperties": { "$ref": "#/$defs/Anything" },
     });
     let gateway = json!({ "properties": { "wasm": { "items": {
-        "if": { "properties": { "name": { "pattern": OURS } }, "required": ["name"] },
+        "if": is(&json!({ "name": { "pattern": OURS } })),
         "then": { "properties": { "config": configuration } },
     } } } });
     let istio = json!({ "properties": { "pluginConfig": configuration } });
@@ -70,7 +80,7 @@ fn anything() -> Value {
     // In Istio it is the resource that has a name.
     let named = |then: Value, otherwise: Value| {
         json!({
-            "if": { "properties": { "metadata": { "properties": { "name": { "pattern": OURS } } } }, "required": ["metadata"] },
+            "if": is(&json!({ "metadata": is(&json!({ "name": { "pattern": OURS } })) })),
             "then": then,
             "else": otherwise,
         })
@@ -88,10 +98,10 @@ fn anything() -> Value {
             istio,
             kind("EnvoyExtensionPolicy", gateway, json!(true)),
             {
-                "if": { "properties": { "@type": { "pattern": WASM } }, "required": ["@type"] },
+                "if": is(&json!({ "@type": { "pattern": WASM } })),
                 "then": plugin,
                 "else": {
-                    "if": { "properties": { "type_url": { "pattern": WASM } }, "required": ["type_url"] },
+                    "if": is(&json!({ "type_url": { "pattern": WASM } })),
                     "then": { "properties": { "value": plugin } },
                     "else": below,
                 },
@@ -103,9 +113,9 @@ fn anything() -> Value {
 /// An `envoy.extensions.wasm.v3.PluginConfig` that is called ours.
 fn envoy_plugin() -> Value {
     json!({
-        "if": { "properties": { "name": { "pattern": OURS } }, "required": ["name"] },
+        "if": is(&json!({ "name": { "pattern": OURS } })),
         "then": { "properties": { "configuration": {
-            "if": { "properties": { "@type": { "pattern": "google\\.protobuf\\.Struct$" } }, "required": ["@type"] },
+            "if": is(&json!({ "@type": { "pattern": "google\\.protobuf\\.Struct$" } })),
             "then": { "properties": { "value": { "$ref": "#/$defs/Configuration" } } },
         } } },
     })
