@@ -168,21 +168,21 @@ fn resource(value: &Value, place: &str, document: usize, found: &mut Vec<Found>)
                         Some(envoy_gateway(carrier, members))
                     }));
                 }
-                kind => match wasm_filter(members) {
-                    Some(config) => found.push(envoy(carrier(Kind::Envoy, config, "config"))),
-                    None => {
-                        let before = found.len();
-                        for (name, member) in members {
-                            resource(member, &below(&place, name), document, found);
-                        }
-                        if kind == Some("EnvoyFilter") {
-                            let carriers = found.iter_mut().skip(before);
-                            for carrier in carriers.filter_map(|found| found.carrier.as_mut()) {
-                                carrier.kind = Kind::EnvoyFilter;
-                            }
+                kind => {
+                    if let Some(config) = wasm_filter(members) {
+                        return found.push(envoy(carrier(Kind::Envoy, config, "config")));
+                    }
+                    let before = found.len();
+                    for (name, member) in members {
+                        resource(member, &below(&place, name), document, found);
+                    }
+                    if kind == Some("EnvoyFilter") {
+                        let carriers = found.iter_mut().skip(before);
+                        for carrier in carriers.filter_map(|found| found.carrier.as_mut()) {
+                            carrier.kind = Kind::EnvoyFilter;
                         }
                     }
-                },
+                }
             }
         }
         _ => {}

@@ -119,7 +119,11 @@ fn annotate(schema: &mut Value, owner: &str, field: &str, keyword: &str, value: 
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::expect_used, reason = "a test fails by panicking")]
+    #![allow(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        reason = "a test fails by panicking"
+    )]
 
     use super::*;
     use crate::config::compile;

@@ -16,7 +16,7 @@ mod sidecar;
 use std::time::{Duration, Instant};
 
 use harness::envoy::Edit;
-use harness::envoy_config::{documents, shipped};
+use harness::shipped::{documents, shipped};
 use harness::tokens::with;
 use harness::{Envoy, Issuer, Listener, Setup, Upstream, module};
 use serde_json::{Map, Value, json};
@@ -24,6 +24,7 @@ use serde_json::{Map, Value, json};
 /// What the issuer of all these files is called, and the key that they have the digest of.
 const LOGIN: &str = "https://login.example.com";
 const KEY: &str = "demo-key-of-acme";
+const CHAT: &str = "/v1/chat/completions";
 
 /// A resource of a file.
 fn resource(file: &str, kind: &str) -> Value {
@@ -43,12 +44,11 @@ fn by_istio(resource: &Value, spec: &Value) -> Value {
     );
     let mut from_host = Vec::new();
     for variable in spec["vmConfig"]["env"].as_array().expect("variables") {
-        match variable["valueFrom"].as_str() {
-            Some("HOST") => from_host.push(variable["name"].clone()),
-            _ => {
-                let name = variable["name"].as_str().expect("a name");
-                values.insert(name.to_owned(), variable["value"].clone());
-            }
+        if variable["valueFrom"] == "HOST" {
+            from_host.push(variable["name"].clone());
+        } else {
+            let name = variable["name"].as_str().expect("a name");
+            values.insert(name.to_owned(), variable["value"].clone());
         }
     }
     let policy = match spec["failStrategy"].as_str() {
@@ -166,9 +166,7 @@ fn token(issuer: &Issuer) -> String {
 fn admitted(envoy: &Envoy, host: &str, token: &str) {
     let deadline = Instant::now() + Duration::from_secs(45);
     loop {
-        let ask = envoy
-            .post("/v1/chat/completions", &json!({}))
-            .header("host", host);
+        let ask = envoy.post(CHAT, &json!({})).header("host", host);
         let answer = ask.bearer(token).send();
         if answer.status == 200 {
             return;
@@ -185,7 +183,7 @@ fn what_istio_and_envoy_gateway_make_of_the_shipped_resources_runs_in_envoy() {
         let (issuer, upstream) = (Issuer::named(LOGIN), Upstream::start());
         let envoy = Envoy::start(setup(&shipped, &issuer, &upstream));
         let chat = || {
-            let ask = envoy.post("/v1/chat/completions", &json!({}));
+            let ask = envoy.post(CHAT, &json!({}));
             ask.header("host", "models.example.com")
         };
         admitted(&envoy, "models.example.com", &token(&issuer));
@@ -216,7 +214,7 @@ fn what_istio_and_envoy_gateway_make_of_the_shipped_resources_runs_in_envoy() {
         if !shipped.file.ends_with("sidecar.yaml") {
             chat().bearer(KEY).send().admitted();
             let other = envoy
-                .post("/v1/chat/completions", &json!({}))
+                .post(CHAT, &json!({}))
                 .header("host", "other.example.com");
             other.bearer(KEY).send().refused(404, "unknown_endpoint");
         }
@@ -243,7 +241,7 @@ fn an_edit_of_the_plugin_configuration_takes_effect_as_istio_brings_it() {
     let shipped = all().remove(0);
     let mut envoy = Envoy::start(setup(&shipped, &issuer, &upstream).live());
     let chat = |envoy: &Envoy| {
-        let ask = envoy.post("/v1/chat/completions", &json!({}));
+        let ask = envoy.post(CHAT, &json!({}));
         ask.header("host", "models.example.com").bearer(KEY).send()
     };
     chat(&envoy).admitted();
@@ -275,10 +273,9 @@ fn what_istio_s_gateway_should_refuse_by_itself_it_does() {
         let ask = envoy.ask("POST", path).header("host", "models.example.com");
         ask.bearer(KEY).header(header, "globex").send()
     };
-    const PATH: &str = "/v1/chat/completions";
-    ask(raw.clone(), PATH, "x_other").admitted();
-    assert_eq!(ask(hardened.clone(), PATH, "x-other").status, 200);
-    for (path, header) in [(PATH, "x_other"), ("/v1/chat%2fcompletions", "x-other")] {
+    ask(raw.clone(), CHAT, "x_other").admitted();
+    assert_eq!(ask(hardened.clone(), CHAT, "x-other").status, 200);
+    for (path, header) in [(CHAT, "x_other"), ("/v1/chat%2fcompletions", "x-other")] {
         let answer = ask(hardened.clone(), path, header);
         assert_eq!(
             (answer.status, answer.reason().as_str()),
@@ -361,7 +358,7 @@ fn the_access_log_that_the_mesh_writes_has_the_line() {
         setup.access_log = loggers.as_array().expect("loggers").clone();
         let envoy = Envoy::start(setup);
         let chat = envoy
-            .post("/v1/chat/completions", &json!({}))
+            .post(CHAT, &json!({}))
             .header("host", "models.example.com");
         chat.bearer(KEY).send().admitted();
         let told = envoy.told(1);

@@ -1,4 +1,4 @@
-//! The sidecar of `envoy/kubernetes`, with its files in folders that change as a ConfigMap's do.
+//! The sidecar of `envoy/kubernetes`, with its files in folders that change as those of a `ConfigMap` do.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::harness::envoy_config::shipped;
+use super::harness::shipped::shipped;
 use super::harness::{Envoy, Issuer, Setup, Upstream, module};
 use super::{KEY, LOGIN, admitted, token};
 
-/// Brings a new version of a ConfigMap to its folder as the kubelet does: a folder beside, and one rename of a link. The
+/// Brings a new version of a `ConfigMap` to its folder as the kubelet does: a folder beside, and one rename of a link. The
 /// names of the files are links into whichever folder that link names.
 fn publish(folder: &Path, version: u32, filter: &Value) {
     let fresh = folder.join(format!("..{version}"));
@@ -103,9 +103,8 @@ fn the_sidecar_takes_a_changed_config_map_without_a_restart() {
 
     // What probes and Prometheus ask; and nothing else of the admin interface is there.
     let metrics = envoy.listener("metrics");
-    let page = |path: &str| {
-        super::harness::envoy::Ask::to("GET", &format!("http://{metrics}{path}")).send()
-    };
+    let page =
+        |path: &str| super::harness::Ask::to("GET", &format!("http://{metrics}{path}")).send();
     assert_eq!(page("/ready").status, 200);
     assert!(
         page("/stats/prometheus")

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::access_log::{access_log_fields, file_log};
 use super::module;
+use super::shipped::documented;
 
 /// The filter's name: of the HTTP filter, of the plugin, of its VM, and before its filter state.
 pub const FILTER: &str = "tenantgate";
@@ -370,71 +372,4 @@ fn cluster(name: &str, address: SocketAddr, trailers: bool) -> Value {
             "endpoint": { "address": socket(&address.ip().to_string(), address.port()) },
         }] }] },
     })
-}
-
-/// A file of `envoy/`, as operators copy it.
-pub fn shipped(file: &str) -> Value {
-    let [document] = <[Value; 1]>::try_from(documents(file)).expect("one document");
-    document
-}
-
-/// All documents of a file of `envoy/`.
-pub fn documents(file: &str) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
-    serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
-}
-
-fn access_log_fields() -> Value {
-    let mut fields = json!({
-        "method": "%REQ(:METHOD)%",
-        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
-        "status": "%RESPONSE_CODE%",
-        "details": "%RESPONSE_CODE_DETAILS%",
-        "flags": "%RESPONSE_FLAGS%",
-        "grpc_status": "%GRPC_STATUS_NUMBER%",
-        "upstream": "%UPSTREAM_CLUSTER%",
-        "request_id": "%STREAM_ID%",
-    });
-    let own = [
-        "tenant_id",
-        "user_id",
-        "client_id",
-        "endpoint",
-        "decision",
-        "reason",
-        "model",
-        "served_model",
-        "input_tokens",
-        "output_tokens",
-        "usage_source",
-        "config_id",
-        "log",
-    ];
-    for name in own {
-        fields[name] = json!(format!("%FILTER_STATE(wasm.{FILTER}.{name}:PLAIN)%"));
-    }
-    // The counts once more, as an operator logs them who wants numbers.
-    for name in ["input_tokens", "output_tokens"] {
-        fields[format!("{name}_number")] = json!(format!(
-            "%TYPED_CEL(int(filter_state['wasm.{FILTER}.{name}']))%"
-        ));
-    }
-    fields
-}
-
-fn file_log(folder: &Path, file: &str, fields: &Value) -> Value {
-    json!({
-        "name": "envoy.access_loggers.file",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": folder.join(file),
-            "log_format": { "json_format": fields },
-        },
-    })
-}
-
-/// `envoy/envoy.yaml`, which operators copy from.
-pub fn documented() -> Value {
-    shipped("envoy/envoy.yaml")
 }
