@@ -59,44 +59,24 @@ fn is(members: &Value) -> Value {
 
 fn anything() -> Value {
     let configuration = json!({ "$ref": "#/$defs/Configuration" });
+    let ours = json!({ "name": { "pattern": OURS } });
+    // In Istio it is the resource that has a name, in Envoy Gateway each filter.
+    let istio = json!({ "properties": { "pluginConfig": configuration } });
+    let extension = json!({ "properties": { "wasm": istio } });
+    let gateway = json!({ "properties": { "wasm": { "items": {
+        "if": is(&ours), "then": { "properties": { "config": configuration } },
+    } } } });
+    let resource = |members: &Value, spec: &Value| json!({ "if": is(members), "then": { "properties": { "spec": spec } } });
     let plugin = json!({ "properties": { "config": { "$ref": "#/$defs/EnvoyPlugin" } } });
-    let kind = |kind: &str, then: Value, otherwise: Value| {
-        json!({
-            "if": is(&json!({ "kind": { "const": kind } })),
-            "then": { "properties": { "spec": then } },
-            "else": otherwise,
-        })
-    };
     let below = json!({
         "items": { "$ref": "#/$defs/Anything" },
         "additionalProperties": { "$ref": "#/$defs/Anything" },
     });
-    let gateway = json!({ "properties": { "wasm": { "items": {
-        "if": is(&json!({ "name": { "pattern": OURS } })),
-        "then": { "properties": { "config": configuration } },
-    } } } });
-    let istio = json!({ "properties": { "pluginConfig": configuration } });
-    let extension = json!({ "properties": { "wasm": istio } });
-    // In Istio it is the resource that has a name.
-    let named = |then: Value, otherwise: Value| {
-        json!({
-            "if": is(&json!({ "metadata": is(&json!({ "name": { "pattern": OURS } })) })),
-            "then": then,
-            "else": otherwise,
-        })
-    };
-    let istio = named(
-        kind(
-            "WasmPlugin",
-            istio,
-            kind("TrafficExtension", extension, json!(true)),
-        ),
-        json!(true),
-    );
     json!({
         "allOf": [
-            istio,
-            kind("EnvoyExtensionPolicy", gateway, json!(true)),
+            resource(&json!({ "kind": { "const": "WasmPlugin" }, "metadata": is(&ours) }), &istio),
+            resource(&json!({ "kind": { "const": "TrafficExtension" }, "metadata": is(&ours) }), &extension),
+            resource(&json!({ "kind": { "const": "EnvoyExtensionPolicy" } }), &gateway),
             {
                 "if": is(&json!({ "@type": { "pattern": WASM } })),
                 "then": plugin,

@@ -136,3 +136,19 @@ fn the_sidecar_takes_a_changed_config_map_without_a_restart() {
     envoy.get("/health").send().admitted();
     models().bearer(KEY).send().admitted();
 }
+
+#[test]
+fn envoy_takes_the_bootstrap_of_the_compose_file() {
+    let mut bootstrap = shipped("envoy/compose/envoy.yaml");
+    let filter = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
+    let code = "/vm_config/code/local/filename";
+    let place = bootstrap
+        .pointer_mut(&format!("{filter}{code}"))
+        .expect("the module");
+    assert_eq!(*place, "/etc/envoy/tenantgate.wasm");
+    *place = json!(module::filter());
+    Envoy::validate(&Setup::of(bootstrap.clone())).expect("a configuration that Envoy takes");
+    let endpoints = bootstrap.pointer_mut(&format!("{filter}/configuration/value/endpoints"));
+    *endpoints.expect("endpoints") = json!([]);
+    Envoy::validate(&Setup::of(bootstrap)).expect_err("the twin: no endpoints");
+}

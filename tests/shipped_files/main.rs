@@ -182,10 +182,13 @@ fn every_file_that_carries_plugin_configuration_is_right_by_the_schema_that_it_n
     for name in CARRIERS {
         let file = repository().join("envoy").join(name);
         let text = fs::read_to_string(&file).expect("a file");
-        let first = text.lines().next().expect("a line");
-        let schema = first
-            .strip_prefix("# yaml-language-server: $schema=")
-            .unwrap_or_else(|| panic!("{name}: {first}"));
+        // Editors take it for the document that it stands in.
+        let document = text
+            .split("\n---\n")
+            .find(|document| document.contains("endpoints:"));
+        let mut lines = document.expect("a document with endpoints").lines();
+        let schema = lines.find_map(|line| line.strip_prefix("# yaml-language-server: $schema="));
+        let schema = schema.unwrap_or_else(|| panic!("{name} names no schema"));
         let schema =
             fs::read_to_string(file.with_file_name(schema)).expect("the schema that it names");
         let schema: Value = serde_json::from_str(&schema).expect("JSON");
