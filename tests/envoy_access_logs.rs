@@ -15,9 +15,9 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::envoy_config::{documented, shipped};
 use harness::otlp::{self, Record};
 use harness::process::repository;
+use harness::shipped::{documented, shipped};
 use harness::upstream::Reply;
 use harness::wire::Wire;
 use harness::{Envoy, Setup, Upstream};

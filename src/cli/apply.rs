@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::check::{NONE_IS_OURS, NOTHING_FOUND};
 use super::diff::{Changes, changes, is_open_somewhere};
 use super::find::{find, wasm_filters_mut};
-use super::read::{Plugin, Where, documents, has_extension, ours, plugin, read};
+use super::read::{Plugin, StandIns, Where, documents, has_extension, ours, plugin, read};
 use super::replace::Replacement;
 use super::{Outcome, Status};
 
@@ -176,7 +176,7 @@ fn resources(text: &str, file: &Path) -> Result<Value, String> {
 
 /// The only plugin configuration that is ours, checked.
 fn only_plugin(document: &Value, file: &Path) -> Result<Plugin, Refusal> {
-    let found = find(vec![document.clone()]);
+    let found = find(std::slice::from_ref(document));
     let none = if found.is_empty() {
         NOTHING_FOUND
     } else {
@@ -196,7 +196,7 @@ fn only_plugin(document: &Value, file: &Path) -> Result<Plugin, Refusal> {
         file,
         place: &only.place,
     };
-    plugin(only.configuration).map_err(|problems| {
+    plugin(&only.configuration, &StandIns::default()).map_err(|problems| {
         let messages = problems.iter().map(|problem| format!("{place}: {problem}"));
         Refusal(Status::Wrong, messages.collect())
     })
@@ -204,7 +204,7 @@ fn only_plugin(document: &Value, file: &Path) -> Result<Plugin, Refusal> {
 
 /// The same resources with another plugin configuration in the filter that is ours.
 fn with_plugin(mut document: Value, plugin: &Value, file: &Path) -> Result<Value, Refusal> {
-    let found = find(vec![document.clone()]);
+    let found = find(std::slice::from_ref(&document));
     let alone = found.len() == 1;
     let ours: Vec<bool> = found.iter().map(|found| alone || found.is_ours()).collect();
     let filters = wasm_filters_mut(&mut document);

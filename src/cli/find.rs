@@ -1,7 +1,8 @@
 //! Plugin configuration, wherever it stands: alone, in an Envoy configuration, or in a Kubernetes resource.
 //!
-//! Knows where others keep the configuration of a wasm filter, and nothing of what is in it.
+//! Knows where others keep the configuration of a wasm filter, and nothing of what is in it or of what else they say.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use base64::Engine;
@@ -9,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::read::{documents, has_extension};
+use crate::json;
 
 const WASM_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
 
@@ -35,6 +37,32 @@ pub(super) struct Found {
     /// Where its module lies: a file or a URL.
     pub module: Option<String>,
     pub configuration: Configuration,
+    /// What it stands in; nothing where the file is nothing else.
+    pub carrier: Option<Carrier>,
+}
+
+/// What a plugin configuration stands in, and what that says beside it.
+#[derive(Debug)]
+pub(super) struct Carrier {
+    pub kind: Kind,
+    /// Where.
+    pub place: String,
+    pub members: Map<String, Value>,
+    /// Which document of the file it is in.
+    pub document: usize,
+}
+
+/// Who reads a carrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Envoy: an `envoy.extensions.wasm.v3.PluginConfig`.
+    Envoy,
+    /// Envoy, after Istio: the same in an `EnvoyFilter`.
+    EnvoyFilter,
+    /// Istio: `spec` of a `WasmPlugin`, `spec.wasm` of a `TrafficExtension`.
+    Istio,
+    /// Envoy Gateway: an entry of `spec.wasm` of an `EnvoyExtensionPolicy`.
+    EnvoyGateway,
 }
 
 /// What a filter is configured with.
@@ -46,6 +74,17 @@ pub(super) enum Configuration {
     Bytes(Vec<u8>),
     /// In a way that the filter cannot be given, for this reason.
     Unusable(String),
+}
+
+impl Configuration {
+    /// What the filter makes of it before it reads any field; nothing where that is not text.
+    pub fn document(&self) -> Option<Cow<'_, Value>> {
+        match self {
+            Self::Document(document) => Some(Cow::Borrowed(document)),
+            Self::Bytes(bytes) => json::parse(bytes).ok().map(Cow::Owned),
+            Self::Unusable(_) => None,
+        }
+    }
 }
 
 impl Found {
@@ -65,31 +104,29 @@ impl Found {
 }
 
 /// All plugin configurations in the documents of a file, ours or not.
-pub(super) fn find(documents: Vec<Value>) -> Vec<Found> {
-    let several = documents.len() > 1;
-    let mut found = Vec::new();
-    for (index, document) in documents.iter().enumerate() {
-        let place = if several {
+pub(super) fn find(documents: &[Value]) -> Vec<Found> {
+    let place = |index: usize| {
+        if documents.len() > 1 {
             format!("document {}", index.saturating_add(1))
         } else {
             String::new()
-        };
-        resource(document, &place, &mut found);
+        }
+    };
+    let mut found = Vec::new();
+    for (index, document) in documents.iter().enumerate() {
+        resource(document, &place(index), index, &mut found);
     }
     if found.is_empty() {
         let alone = documents
-            .into_iter()
+            .iter()
             .enumerate()
             .filter(|(_, document)| !is_of_another_kind(document));
         found.extend(alone.map(|(index, document)| Found {
-            place: if several {
-                format!("document {}", index.saturating_add(1))
-            } else {
-                String::new()
-            },
+            place: place(index),
             names: vec!["tenantgate".to_owned()],
             module: None,
-            configuration: Configuration::Document(document),
+            configuration: Configuration::Document(document.clone()),
+            carrier: None,
         }));
     }
     found
@@ -98,7 +135,7 @@ pub(super) fn find(documents: Vec<Value>) -> Vec<Found> {
 /// All wasm filters in a part of a file, with the configuration of each.
 pub(super) fn filters(part: &Value) -> Vec<Found> {
     let mut found = Vec::new();
-    resource(part, "", &mut found);
+    resource(part, "", 0, &mut found);
     found
 }
 
@@ -108,51 +145,57 @@ fn is_of_another_kind(document: &Value) -> bool {
 }
 
 /// Looks into a resource, and below it: lists hold resources, resources hold filters.
-fn resource(value: &Value, place: &str, found: &mut Vec<Found>) {
+fn resource(value: &Value, place: &str, document: usize, found: &mut Vec<Found>) {
     match value {
         Value::Array(elements) => {
             for (index, element) in elements.iter().enumerate() {
-                resource(element, &format!("{place}[{index}]"), found);
+                resource(element, &format!("{place}[{index}]"), document, found);
             }
         }
         Value::Object(members) => {
             let place = named_place(members, place);
+            let carrier = |kind, members: &Map<String, Value>, step: &str| Carrier {
+                kind,
+                place: below(&place, step),
+                members: members.clone(),
+                document,
+            };
+            let istio = |pointer: &str, step: &str| {
+                let spec = value.pointer(pointer).and_then(Value::as_object);
+                spec.map(|spec| istio(carrier(Kind::Istio, spec, step), members))
+            };
             match text(members, &["kind"]) {
-                Some("WasmPlugin") => {
-                    found.extend(
-                        members
-                            .get("spec")
-                            .map(|spec| istio(spec, members, &below(&place, "spec"))),
-                    );
-                }
-                Some("TrafficExtension") => {
-                    let wasm = members.get("spec").and_then(|spec| spec.get("wasm"));
-                    found
-                        .extend(wasm.map(|wasm| istio(wasm, members, &below(&place, "spec.wasm"))));
-                }
+                Some("WasmPlugin") => found.extend(istio("/spec", "spec")),
+                Some("TrafficExtension") => found.extend(istio("/spec/wasm", "spec.wasm")),
                 Some("EnvoyExtensionPolicy") => {
                     let filters = value
                         .pointer("/spec/wasm")
                         .and_then(Value::as_array)
                         .into_iter()
-                        .flatten();
-                    found.extend(filters.enumerate().map(|(index, filter)| {
-                        envoy_gateway(
-                            filter,
-                            members,
-                            &below(&place, &format!("spec.wasm[{index}]")),
-                        )
+                        .flatten()
+                        .enumerate();
+                    found.extend(filters.filter_map(|(index, filter)| {
+                        let step = format!("spec.wasm[{index}]");
+                        let carrier = carrier(Kind::EnvoyGateway, filter.as_object()?, &step);
+                        Some(envoy_gateway(carrier, members))
                     }));
                 }
-                Some("ConfigMap") => config_map(members, &place, found),
-                _ => match wasm_filter(members) {
-                    Some(config) => found.push(envoy(config, &place)),
-                    None => {
-                        for (name, member) in members {
-                            resource(member, &below(&place, name), found);
+                Some("ConfigMap") => config_map(members, &place, document, found),
+                kind => {
+                    if let Some(config) = wasm_filter(members) {
+                        return found.push(envoy(carrier(Kind::Envoy, config, "config")));
+                    }
+                    let before = found.len();
+                    for (name, member) in members {
+                        resource(member, &below(&place, name), document, found);
+                    }
+                    if kind == Some("EnvoyFilter") {
+                        let carriers = found.iter_mut().skip(before);
+                        for carrier in carriers.filter_map(|found| found.carrier.as_mut()) {
+                            carrier.kind = Kind::EnvoyFilter;
                         }
                     }
-                },
+                }
             }
         }
         _ => {}
@@ -160,20 +203,21 @@ fn resource(value: &Value, place: &str, found: &mut Vec<Found>) {
 }
 
 /// The files in a `ConfigMap`.
-fn config_map(members: &Map<String, Value>, place: &str, found: &mut Vec<Found>) {
+fn config_map(members: &Map<String, Value>, place: &str, document: usize, found: &mut Vec<Found>) {
     let files = object(members, &["data"]).into_iter().flatten();
     for (name, text) in files.filter_map(|(name, text)| Some((name, text.as_str()?))) {
         let place = below(place, &format!("data[{name}]"));
         match documents(text, Path::new(name)) {
             Ok(documents) => documents
                 .iter()
-                .for_each(|document| resource(document, &place, found)),
+                .for_each(|part| resource(part, &place, document, found)),
             Err(message) if has_extension(Path::new(name), &["json", "yaml", "yml"]) => {
                 found.push(Found {
                     place,
                     names: vec![name.clone()],
                     module: None,
                     configuration: Configuration::Unusable(message),
+                    carrier: None,
                 });
             }
             // Any other text.
@@ -200,7 +244,7 @@ fn named_place(members: &Map<String, Value>, place: &str) -> String {
     }
 }
 
-fn below(place: &str, step: &str) -> String {
+pub(super) fn below(place: &str, step: &str) -> String {
     match place {
         "" => step.to_owned(),
         // The name of a resource or a document is no part of the path.
@@ -256,7 +300,8 @@ pub(super) fn wasm_filters_mut(value: &mut Value) -> Vec<&mut Map<String, Value>
 }
 
 /// An `envoy.extensions.wasm.v3.PluginConfig`.
-fn envoy(config: &Map<String, Value>, place: &str) -> Found {
+fn envoy(carrier: Carrier) -> Found {
+    let config = &carrier.members;
     let vm = object(config, &["vm_config", "vmConfig"]);
     let code = vm.and_then(|vm| object(vm, &["code"]));
     let local = code.and_then(|code| object(code, &["local"]));
@@ -269,16 +314,14 @@ fn envoy(config: &Map<String, Value>, place: &str) -> Found {
         local.and_then(|local| text(local, &["filename"])),
         uri.and_then(|uri| text(uri, &["uri"])),
     ];
+    let [.., file, url] = names;
+    let module = file.or(url).map(str::to_owned);
     Found {
-        place: below(place, "config.configuration"),
+        place: below(&carrier.place, "configuration"),
         names: names.into_iter().flatten().map(str::to_owned).collect(),
-        module: names
-            .into_iter()
-            .skip(3)
-            .flatten()
-            .next()
-            .map(str::to_owned),
+        module,
         configuration: any(config.get("configuration")),
+        carrier: Some(carrier),
     }
 }
 
@@ -304,69 +347,58 @@ fn any(message: Option<&Value>) -> Configuration {
 }
 
 /// `spec` of a `WasmPlugin`, `spec.wasm` of a `TrafficExtension`.
-fn istio(spec: &Value, resource: &Map<String, Value>, place: &str) -> Found {
-    let names = ["pluginName", "url"].map(|name| spec.get(name).and_then(Value::as_str));
-    kubernetes(
-        spec.get("pluginConfig"),
-        &names,
-        resource,
-        below(place, "pluginConfig"),
-    )
+fn istio(carrier: Carrier, resource: &Map<String, Value>) -> Found {
+    kubernetes(carrier, "pluginConfig", &["/pluginName", "/url"], resource)
 }
 
 /// An entry of `spec.wasm` of an `EnvoyExtensionPolicy`.
-fn envoy_gateway(filter: &Value, resource: &Map<String, Value>, place: &str) -> Found {
+fn envoy_gateway(carrier: Carrier, resource: &Map<String, Value>) -> Found {
     let names = ["/name", "/rootID", "/code/http/url", "/code/image/url"];
-    let names = names.map(|pointer| filter.pointer(pointer).and_then(Value::as_str));
-    kubernetes(
-        filter.get("config"),
-        &names,
-        resource,
-        below(place, "config"),
-    )
+    kubernetes(carrier, "config", &names, resource)
 }
 
 fn kubernetes(
-    config: Option<&Value>,
-    names: &[Option<&str>],
+    carrier: Carrier,
+    member: &str,
+    names: &[&str],
     resource: &Map<String, Value>,
-    place: String,
 ) -> Found {
+    let spec = Value::Object(carrier.members.clone());
     let resource_name =
         object(resource, &["metadata"]).and_then(|metadata| text(metadata, &["name"]));
     Found {
-        place,
+        place: below(&carrier.place, member),
         names: names
             .iter()
-            .copied()
+            .map(|pointer| spec.pointer(pointer).and_then(Value::as_str))
             .chain([resource_name])
             .flatten()
             .map(str::to_owned)
             .collect(),
         module: names
             .iter()
-            .copied()
             .skip(1)
-            .flatten()
+            .filter_map(|pointer| spec.pointer(pointer).and_then(Value::as_str))
             .next_back()
             .map(str::to_owned),
-        configuration: match config {
+        configuration: match spec.get(member) {
             None | Some(Value::Null) => Configuration::Bytes(Vec::new()),
             Some(config) => Configuration::Document(config.clone()),
         },
+        carrier: Some(carrier),
     }
 }
 
 /// A member under any of its spellings: protobuf's JSON takes `vm_id` and `vmId` for the same.
-fn member<'a>(members: &'a Map<String, Value>, spellings: &[&str]) -> Option<&'a Value> {
+pub(super) fn member<'a>(members: &'a Map<String, Value>, spellings: &[&str]) -> Option<&'a Value> {
     spellings.iter().find_map(|name| members.get(*name))
 }
 
-fn text<'a>(members: &'a Map<String, Value>, spellings: &[&str]) -> Option<&'a str> {
+pub(super) fn text<'a>(members: &'a Map<String, Value>, spellings: &[&str]) -> Option<&'a str> {
     member(members, spellings)?.as_str()
 }
 
-fn object<'a>(
+pub(super) fn object<'a>(
     members: &'a Map<String, Value>,
     spellings: &[&str],
 ) -> Option<&'a Map<String, Value>> {

@@ -3,6 +3,7 @@
 //! A command returns what it has to say and never writes itself, so that a reader who goes away (`| head`) is met in
 //! one place.
 
+mod advice;
 mod apply;
 mod check;
 mod diff;
@@ -12,6 +13,7 @@ mod key;
 mod read;
 mod replace;
 mod rotate;
+mod schema;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -38,7 +40,12 @@ const CHECK_HELP: &str = "\
 Examples:
   tenantgate check tenantgate.yaml                # plugin configuration alone
   tenantgate check envoy.yaml                     # the wasm filter of a whole Envoy configuration
+  tenantgate check --strict mesh.yaml             # in CI: what is only unwise is wrong, too
   kubectl get wasmplugin -A -o yaml | tenantgate check -
+
+In a whole file it also warns of what lets requests past the filter (fail-open policies,
+`allow_on_headers_stop_iteration`), shows secrets (written in clear, or shared by plugins without a `vm_id`), or leaves
+the filter without keys (clusters and variables that are not there). Each warning says what to write in its place.
 
 A variable that the configuration takes from the environment (`{env: NAME}`) need not be set here; the answer lists
 those that the proxy will need.
@@ -80,6 +87,9 @@ enum Command {
         /// Files; `-` for standard input.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Warnings are errors.
+        #[arg(long)]
+        strict: bool,
     },
     /// Put a configuration into the file that a running Envoy watches.
     ///
@@ -115,7 +125,11 @@ enum Command {
         new: PathBuf,
     },
     /// Print the JSON Schema of the plugin configuration, for editors and CI.
-    Schema,
+    Schema {
+        /// Of a whole file that carries one, such as `check` reads: an Envoy bootstrap, a `WasmPlugin` and so on.
+        #[arg(long)]
+        whole_file: bool,
+    },
     /// Make API keys and the entries that admit them.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -208,17 +222,14 @@ impl Outcome {
 /// Runs the command that the arguments of this process ask for.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Check { files } => check::check(&files),
+        Command::Check { files, strict } => check::check(&files, strict),
         Command::Apply {
             config,
             to,
             allow_opening,
         } => apply::apply(&config, &to, allow_opening),
         Command::Diff { old, new } => diff::diff(&old, &new),
-        Command::Schema => Outcome {
-            stdout: format!("{:#}\n", crate::config::schema()),
-            ..Outcome::default()
-        },
+        Command::Schema { whole_file } => schema::schema(whole_file),
         Command::Key(KeyCommand::New { entry, prefix }) => key::new(&entry.client, &prefix),
         Command::Key(KeyCommand::Rotate {
             file,

@@ -73,24 +73,21 @@ pub(super) fn ours(found: Vec<Found>) -> (Vec<Found>, Vec<Found>) {
 ///
 /// # Errors
 /// All that the filter would say to it.
-pub(super) fn plugin(configuration: Configuration) -> Result<Plugin, Vec<String>> {
-    let environment = StandIns::default();
-    let (document, policy) = match configuration {
-        Configuration::Document(document) => {
-            (document.clone(), config::compile(document, &environment))
-        }
-        Configuration::Bytes(bytes) => (
-            // What is not JSON is no policy either.
-            json::parse(&bytes).unwrap_or_default(),
-            config::load(&bytes, &environment),
-        ),
-        Configuration::Unusable(message) => return Err(vec![message]),
+pub(super) fn plugin(
+    configuration: &Configuration,
+    environment: &StandIns,
+) -> Result<Plugin, Vec<String>> {
+    let policy = match configuration {
+        Configuration::Document(document) => config::compile(document.clone(), environment),
+        Configuration::Bytes(bytes) => config::load(bytes, environment),
+        Configuration::Unusable(message) => return Err(vec![message.clone()]),
     };
     match policy {
         Ok(policy) => Ok(Plugin {
-            document,
+            // What is not JSON is no policy either.
+            document: configuration.document().unwrap_or_default().into_owned(),
             policy,
-            variables: environment.asked.into_inner().into_iter().collect(),
+            variables: environment.asked.borrow().iter().cloned().collect(),
         }),
         Err(problems) => Err(problems.iter().map(ToString::to_string).collect()),
     }
@@ -113,7 +110,8 @@ impl fmt::Display for Where<'_> {
 /// that stands twice.
 #[derive(Default)]
 pub(super) struct StandIns {
-    asked: RefCell<BTreeSet<String>>,
+    /// The variables that a configuration takes from the VM's environment.
+    pub asked: RefCell<BTreeSet<String>>,
 }
 
 impl Environment for StandIns {

@@ -21,7 +21,7 @@ use serde_json::Value;
 ///
 /// To know the type only when it is read keeps the code of all objects small: it spares a twentieth of the module.
 #[derive(Default)]
-pub(super) enum Field<T> {
+pub(crate) enum Field<T> {
     /// Nothing, which is allowed.
     #[default]
     Absent,
@@ -32,7 +32,7 @@ pub(super) enum Field<T> {
 }
 
 /// What a field was read as.
-pub(super) enum Reading<T> {
+pub(crate) enum Reading<T> {
     /// There is nothing.
     Absent,
     /// Not what was expected, for this reason.
@@ -47,7 +47,7 @@ pub(super) enum Reading<T> {
 
 /// A member that means nothing where it stands.
 #[derive(Debug)]
-pub(super) struct UnknownMember {
+pub(crate) struct UnknownMember {
     pub name: String,
     known: &'static [&'static str],
 }
@@ -339,7 +339,7 @@ fn alternatives(names: &[&str], conjunction: &str) -> String {
 }
 
 /// Whether two names are the same but for case, dashes, and one character too many, too few, wrong or out of place.
-fn is_near(written: &str, known: &str) -> bool {
+pub(crate) fn is_near(written: &str, known: &str) -> bool {
     let plain = |name: &str| name.to_ascii_lowercase().replace(['-', '_', ' '], "");
     let (written, known) = (plain(written), plain(known));
     if written == known {

@@ -13,11 +13,19 @@ mod document;
 mod field;
 mod problem;
 mod raw;
+#[cfg(not(target_arch = "wasm32"))]
+mod schema;
 
 use serde_json::Value;
 
 use crate::policy::Policy;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use field::is_near;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use problem::{Place, Report};
 pub use problem::{Problem, Problems};
+#[cfg(not(target_arch = "wasm32"))]
+pub use schema::schema;
 
 /// Where `{env: NAME}` is looked up.
 pub trait Environment {
@@ -55,12 +63,6 @@ pub fn read(configuration: &[u8]) -> Result<Value, Problems> {
 pub fn compile(document: Value, environment: &dyn Environment) -> Result<Policy, Problems> {
     let document = document::normalize(document).map_err(Problems::of_the_whole)?;
     compile::compile(document, environment)
-}
-
-/// The JSON Schema of the plugin configuration.
-#[cfg(not(target_arch = "wasm32"))]
-pub fn schema() -> Value {
-    schemars::schema_for!(raw::Configuration).to_value()
 }
 
 #[cfg(test)]

@@ -62,11 +62,11 @@ impl Error for Problems {}
 
 /// Where complaints are gathered.
 #[derive(Debug, Default)]
-pub(super) struct Report(RefCell<Vec<Problem>>);
+pub(crate) struct Report(RefCell<Vec<Problem>>);
 
 /// A place in the file, at which one can complain.
 #[derive(Clone, Debug)]
-pub(super) struct Place<'r> {
+pub(crate) struct Place<'r> {
     report: &'r Report,
     path: String,
 }

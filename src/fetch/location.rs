@@ -138,7 +138,8 @@ impl Clusters {
         self.listed(location).unwrap_or_else(|| location.host())
     }
 
-    fn listed(&self, location: &Location) -> Option<&str> {
+    /// The cluster that is listed for where it is; a port of its own comes first.
+    pub fn listed(&self, location: &Location) -> Option<&str> {
         self.0
             .get(location.authority())
             .or_else(|| self.0.get(location.host()))

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::chat;
 use crate::harness::command::tenantgate;
-use crate::harness::envoy_config::shipped;
+use crate::harness::shipped::shipped;
 use crate::harness::process::repository;
 use crate::harness::{Envoy, Setup, Upstream, module};
 

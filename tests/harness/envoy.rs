@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use ureq::http::{HeaderMap, Request};
 
+use super::ask::{Answer, Ask};
 use super::envoy_config::{ACCESS_LOG, BESIDE, FILTER, GATE, Setup, TOLD};
 use super::live::write_live_file;
 use super::process::{Process, envoy_binary};
@@ -75,9 +75,14 @@ impl Envoy {
 
     /// Where the listener beside ours is, if there is one.
     pub fn address_beside(&self) -> SocketAddr {
+        self.listener(BESIDE)
+    }
+
+    /// Where a listener is.
+    pub fn listener(&self, name: &str) -> SocketAddr {
         fetch(self.admin, "/listeners?format=json")
-            .and_then(|answer| listener_address(&answer, BESIDE))
-            .expect("a listener beside ours")
+            .and_then(|answer| listener_address(&answer, name))
+            .unwrap_or_else(|| panic!("no listener {name}"))
     }
 
     /// The same as the base of a URL.
@@ -97,13 +102,7 @@ impl Envoy {
 
     /// An ordinary request to come: add to it, then `send`.
     pub fn ask(&self, method: &str, path: &str) -> Ask {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("http://{}{path}", self.gate));
-        Ask {
-            request,
-            body: None,
-        }
+        Ask::to(method, &format!("http://{}{path}", self.gate))
     }
 
     /// A GET to come.
@@ -113,16 +112,23 @@ impl Envoy {
 
     /// A POST of JSON to come.
     pub fn post(&self, path: &str, body: &Value) -> Ask {
-        let mut ask = self
-            .ask("POST", path)
-            .header("content-type", "application/json");
-        ask.body = Some(body.to_string().into_bytes());
-        ask
+        self.ask("POST", path)
+            .body("application/json", &body.to_string())
     }
 
     /// Replaces the plugin configuration of a live set-up, by rename, and waits for Envoy's verdict.
     pub fn apply(&mut self, plugin: Value) -> Edit {
         self.setup.plugin = plugin;
+        self.publish()
+    }
+
+    /// The same for the whole filter, as somebody else configures it.
+    pub fn replace(&mut self, filter: Value) -> Edit {
+        self.setup.filter = Some(filter);
+        self.publish()
+    }
+
+    fn publish(&self) -> Edit {
         let text = self.setup.discovery_response().to_string();
         self.replace_live_file(&text)
     }
@@ -196,6 +202,21 @@ impl Envoy {
         stats.lines().find_map(value).unwrap_or(0)
     }
 
+    /// Waits until a counter says so, and the workers have heard of what it counts.
+    pub fn wait_for_stat(&self, name: &str, value: u64) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.stat(name) < value {
+            assert!(
+                Instant::now() < deadline,
+                "{name}: {}\n{}",
+                self.stat(name),
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+
     /// The configuration as Envoy shows it to whoever asks.
     pub fn config_dump(&self) -> String {
         self.admin("/config_dump?include_eds")
@@ -230,6 +251,12 @@ impl Envoy {
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
         };
         self.lines(TOLD, lines).iter().map(parse).collect()
+    }
+
+    /// What the loggers of containers wrote, to standard output, once there are at least so many lines.
+    pub fn printed(&self, lines: usize) -> Vec<Value> {
+        let parse = |line: &String| serde_json::from_str(line).expect("a JSON line");
+        self.lines("stdout", lines).iter().map(parse).collect()
     }
 
     fn lines(&self, file: &str, count: usize) -> Vec<String> {
@@ -291,116 +318,8 @@ fn listener_address(answer: &Answer, name: &str) -> Option<SocketAddr> {
     .ok()
 }
 
-/// An ordinary request to come.
-pub struct Ask {
-    request: ureq::http::request::Builder,
-    body: Option<Vec<u8>>,
-}
-
-impl Ask {
-    /// Adds a header; the same name twice gives two lines.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.request = self.request.header(name, value);
-        self
-    }
-
-    /// Presents a bearer credential.
-    #[must_use]
-    pub fn bearer(self, credential: &str) -> Self {
-        self.header("authorization", &format!("Bearer {credential}"))
-    }
-
-    /// Sends it. Every status is an answer, no redirect is followed, and no proxy of the environment is asked.
-    pub fn send(self) -> Answer {
-        self.attempt()
-            .unwrap_or_else(|error| panic!("no answer: {error}"))
-    }
-
-    fn attempt(self) -> Result<Answer, ureq::Error> {
-        let agent = ureq::Agent::new_with_config(
-            ureq::Agent::config_builder()
-                .proxy(None)
-                .max_redirects(0)
-                .http_status_as_error(false)
-                .timeout_global(Some(Duration::from_secs(30)))
-                .build(),
-        );
-        let mut response = match self.body {
-            None => agent.run(self.request.body(()).expect("a request"))?,
-            Some(body) => agent.run(self.request.body(body).expect("a request"))?,
-        };
-        let body = response.body_mut().read_to_vec()?;
-        Ok(Answer {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            body,
-        })
-    }
-}
-
-/// What the client got.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// The only value of a header.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        assert!(
-            self.headers.get_all(name).iter().count() < 2,
-            "{name} came more than once: {self:?}"
-        );
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The body as text.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The body as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
-    }
-
-    /// Asserts that the request went through.
-    pub fn admitted(&self) -> &Self {
-        assert_eq!(self.status, 200, "{}", self.text());
-        self
-    }
-
-    /// Asserts a refusal by the filter: a crash refuses too, but without a reason.
-    pub fn refused(&self, status: u16, code: &str) -> &Self {
-        assert_eq!(
-            (self.status, self.reason().as_str()),
-            (status, code),
-            "{}",
-            self.text()
-        );
-        self
-    }
-
-    /// The reason code in the body; empty if there is none.
-    pub fn reason(&self) -> String {
-        let json: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        json.pointer("/error/code")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    }
-}
-
 fn fetch(address: SocketAddr, path: &str) -> Option<Answer> {
-    let request = Request::get(format!("http://{address}{path}"));
-    Ask {
-        request,
-        body: None,
-    }
-    .attempt()
-    .ok()
+    Ask::to("GET", &format!("http://{address}{path}"))
+        .attempt()
+        .ok()
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::access_log::{access_log_fields, file_log};
 use super::module;
+use super::shipped::documented;
 
 /// The filter's name: of the HTTP filter, of the plugin, of its VM, and before its filter state.
 pub const FILTER: &str = "tenantgate";
@@ -97,6 +99,12 @@ pub struct Setup {
     pub tls: Option<(String, String)>,
     /// How much the wasm component logs: `info`, or `trace`.
     pub wasm_log: &'static str,
+    /// The filter as somebody else configures it, if not as the harness does.
+    pub filter: Option<Value>,
+    /// What somebody merges into the connection manager.
+    pub merged: Option<Value>,
+    /// A bootstrap that is somebody else's altogether.
+    pub whole: Option<Value>,
 }
 
 impl Setup {
@@ -118,6 +126,17 @@ impl Setup {
             access_log: Vec::new(),
             tls: None,
             wasm_log: "info",
+            filter: None,
+            merged: None,
+            whole: None,
+        }
+    }
+
+    /// A bootstrap that is ready; its listeners are called as here.
+    pub fn of(whole: Value) -> Self {
+        Self {
+            whole: Some(whole),
+            ..Self::with(Value::Null)
         }
     }
 
@@ -206,6 +225,9 @@ impl Setup {
 
     /// The bootstrap. Ports are 0: Envoy takes free ones and tells them, so that no two tests race for one.
     pub fn bootstrap(&self, folder: &Path) -> Value {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
+        }
         let clusters = self
             .clusters
             .iter()
@@ -255,7 +277,7 @@ impl Setup {
 
     fn connection_manager(&self, folder: &Path, filter: &Value) -> Value {
         let listener = self.listener;
-        json!({
+        let mut manager = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "gate",
             "normalize_path": listener.normalize_path,
@@ -276,11 +298,18 @@ impl Setup {
                 "domains": ["*"],
                 "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": MODEL, "timeout": "0s" } }],
             }])) },
-        })
+        });
+        if let Some(more) = &self.merged {
+            merge(&mut manager, more);
+        }
+        manager
     }
 
     /// The filter itself.
     pub fn filter(&self) -> Value {
+        if let Some(filter) = &self.filter {
+            return filter.clone();
+        }
         let configuration = match self.carrier {
             Carrier::Struct => {
                 json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": self.plugin })
@@ -307,6 +336,18 @@ impl Setup {
                 },
             },
         })
+    }
+}
+
+/// As protobuf merges messages, lists aside.
+fn merge(into: &mut Value, more: &Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (name, value) in more {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (into, more) => *into = more.clone(),
     }
 }
 
@@ -342,65 +383,4 @@ fn cluster(name: &str, address: SocketAddr, trailers: bool) -> Value {
             "endpoint": { "address": socket(&address.ip().to_string(), address.port()) },
         }] }] },
     })
-}
-
-/// A file of `envoy/`, as operators copy it.
-pub fn shipped(file: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
-    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
-}
-
-fn access_log_fields() -> Value {
-    let mut fields = json!({
-        "method": "%REQ(:METHOD)%",
-        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
-        "status": "%RESPONSE_CODE%",
-        "details": "%RESPONSE_CODE_DETAILS%",
-        "flags": "%RESPONSE_FLAGS%",
-        "grpc_status": "%GRPC_STATUS_NUMBER%",
-        "upstream": "%UPSTREAM_CLUSTER%",
-        "request_id": "%STREAM_ID%",
-    });
-    let own = [
-        "tenant_id",
-        "user_id",
-        "client_id",
-        "endpoint",
-        "decision",
-        "reason",
-        "model",
-        "served_model",
-        "input_tokens",
-        "output_tokens",
-        "usage_source",
-        "config_id",
-        "log",
-    ];
-    for name in own {
-        fields[name] = json!(format!("%FILTER_STATE(wasm.{FILTER}.{name}:PLAIN)%"));
-    }
-    // The counts once more, as an operator logs them who wants numbers.
-    for name in ["input_tokens", "output_tokens"] {
-        fields[format!("{name}_number")] = json!(format!(
-            "%TYPED_CEL(int(filter_state['wasm.{FILTER}.{name}']))%"
-        ));
-    }
-    fields
-}
-
-fn file_log(folder: &Path, file: &str, fields: &Value) -> Value {
-    json!({
-        "name": "envoy.access_loggers.file",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": folder.join(file),
-            "log_format": { "json_format": fields },
-        },
-    })
-}
-
-/// `envoy/envoy.yaml`, which operators copy from.
-pub fn documented() -> Value {
-    shipped("envoy/envoy.yaml")
 }

@@ -21,6 +21,8 @@
     reason = "a test fails by panicking, waits by the real clock, says why on stderr, and has no hot path"
 )]
 
+pub mod access_log;
+pub mod ask;
 pub mod command;
 pub mod dialects;
 pub mod envoy;
@@ -38,13 +40,15 @@ pub mod provider;
 pub mod proxy;
 pub mod sdk;
 pub mod server;
+pub mod shipped;
 pub mod tokens;
 pub mod upstream;
 pub mod wasm;
 pub mod wire;
 pub mod wrk;
 
-pub use envoy::{Answer, Envoy};
+pub use ask::{Answer, Ask};
+pub use envoy::Envoy;
 pub use envoy_config::{Listener, Setup};
 pub use issuer::Issuer;
 pub use upstream::Upstream;

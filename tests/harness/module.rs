@@ -29,15 +29,21 @@ pub fn probe() -> &'static Path {
     })
 }
 
+/// A program of `examples/`, for containers and the like.
+pub fn example(name: &str) -> PathBuf {
+    artefact(name, &["--example", name])
+}
+
 fn build(file: &str, what: &[&str]) -> PathBuf {
+    artefact(
+        file,
+        &[&["--release", "--target", "wasm32-wasip1"], what].concat(),
+    )
+}
+
+fn artefact(file: &str, what: &[&str]) -> PathBuf {
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args([
-            "build",
-            "--locked",
-            "--release",
-            "--target",
-            "wasm32-wasip1",
-        ])
+        .args(["build", "--locked"])
         .args(["--message-format", "json-render-diagnostics"])
         .args(what)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::check::{NONE_IS_OURS, NOTHING_FOUND};
 use super::find::find;
-use super::read::{Plugin, Where, documents, ours, plugin, read};
+use super::read::{Plugin, StandIns, Where, documents, ours, plugin, read};
 use super::{Outcome, Status};
 pub(super) use opening::is_open_somewhere;
 
@@ -77,7 +77,7 @@ fn plugins(file: &Path, outcome: &mut Outcome) -> Option<Vec<(String, Plugin)>> 
         Ok(text) => documents(&text, file),
         Err(error) => Err(error.to_string()),
     };
-    let found = text.map(find).and_then(|found| {
+    let found = text.map(|documents| find(&documents)).and_then(|found| {
         let any = !found.is_empty();
         match ours(found).0 {
             ours if !ours.is_empty() => Ok(ours),
@@ -98,7 +98,7 @@ fn plugins(file: &Path, outcome: &mut Outcome) -> Option<Vec<(String, Plugin)>> 
     let mut plugins = Vec::new();
     let all = found.len();
     for found in found {
-        match plugin(found.configuration) {
+        match plugin(&found.configuration, &StandIns::default()) {
             Ok(plugin) => plugins.push((found.place, plugin)),
             Err(problems) => {
                 let place = Where {

@@ -284,10 +284,11 @@ mod tests {
 
     use super::*;
     use crate::cli::find::Configuration;
-    use crate::cli::read::plugin;
+    use crate::cli::read::{StandIns, plugin};
 
     fn policy(endpoints: &Value) -> Plugin {
-        plugin(Configuration::Document(json!({ "endpoints": endpoints }))).unwrap()
+        let endpoints = Configuration::Document(json!({ "endpoints": endpoints }));
+        plugin(&endpoints, &StandIns::default()).unwrap()
     }
 
     #[test]

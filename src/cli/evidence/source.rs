@@ -135,8 +135,8 @@ fn wrong(line: String) -> Unusable {
 
 /// The one plugin configuration that is meant.
 fn choose(name: &str, documents: &[Value], wanted: Option<&str>) -> Result<Chosen, Unusable> {
-    let parts = documents.iter().flat_map(envoy::parts).cloned().collect();
-    let found = find::find(parts);
+    let parts: Vec<Value> = documents.iter().flat_map(envoy::parts).cloned().collect();
+    let found = find::find(&parts);
     if found.is_empty() {
         return Err(wrong(format!(
             "{name}: no plugin configuration: neither on its own, nor a wasm filter that has one; where the filter is gone \

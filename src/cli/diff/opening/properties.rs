@@ -11,7 +11,7 @@ use super::{Opening, openings};
 use crate::authorizer::api_key::ApiKeys;
 use crate::authorizer::cache::TokenCache;
 use crate::cli::find::Configuration;
-use crate::cli::read::{Plugin, plugin};
+use crate::cli::read::{Plugin, StandIns, plugin};
 use crate::endpoint::Sample;
 use crate::fetch::{
     ApiKeySetId, ApiKeysOf, KeySourceId, Keys, KeysOf, Refresh, State, TokenSourceId, TokensOf,
@@ -150,7 +150,10 @@ fn configuration(endpoints: &[Value], unmatched: &str, source_address: &str) -> 
         let mut endpoint = endpoint.clone();
         endpoint["name"] = json!(format!("e{number}"));
         kept.push(endpoint);
-        match plugin(Configuration::Document(document(&kept))) {
+        match plugin(
+            &Configuration::Document(document(&kept)),
+            &StandIns::default(),
+        ) {
             Ok(plugin) => made = Some(plugin),
             Err(_) => drop(kept.pop()),
         }
