@@ -20,7 +20,7 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
-CORE = {"v1", "apps/v1", "policy/v1", "networking.k8s.io/v1"}
+CORE = {"v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1"}
 CORE_VERSION = "1.37"
 ANYTHING = "x-kubernetes-preserve-unknown-fields"
 

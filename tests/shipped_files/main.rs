@@ -1,5 +1,5 @@
 //! Every file of `envoy/` that a machine reads: known to a test, right by its schema, and by the filter's own parser.
-//! Other programs run them: `envoy_plumbing`, `envoy_mesh`, `envoy_compose`, `envoy_access_logs`.
+//! Other programs run them: `envoy_plumbing`, `envoy_mesh`, `envoy_compose`, `envoy_live`, `envoy_evidence`, `envoy_access_logs`.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -36,17 +36,24 @@ enum Reader {
     Compose,
     /// Prometheus and Grafana: `envoy_access_logs`, `envoy_compose`.
     Metrics,
+    /// GitHub Actions: `envoy_evidence`.
+    Ci,
     /// Editors: here.
     Schema,
 }
 
-const FILES: [(&str, Reader); 26] = [
+const FILES: [(&str, Reader); 31] = [
     ("access-logs/json.yaml", Reader::Envoy),
     ("access-logs/opentelemetry.yaml", Reader::Envoy),
     ("compose/envoy.yaml", Reader::Envoy),
     ("compose/prometheus.yaml", Reader::Metrics),
     ("docker-compose.yaml", Reader::Compose),
+    ("ecds/configmap.yaml", Reader::Kubernetes),
+    ("ecds/envoy.yaml", Reader::Envoy),
+    ("ecds/tenantgate.yaml", Reader::Envoy),
     ("envoy.yaml", Reader::Envoy),
+    ("evidence/cronjob.yaml", Reader::Kubernetes),
+    ("evidence/github-actions.yaml", Reader::Ci),
     ("gateway/policy-http.yaml", Reader::Kubernetes),
     ("gateway/policy.yaml", Reader::Kubernetes),
     ("grafana/dashboard.json", Reader::Metrics),
@@ -74,8 +81,9 @@ const FILES: [(&str, Reader); 26] = [
 ];
 
 /// Those that carry plugin configuration, and say by which schema.
-const CARRIERS: [&str; 10] = [
+const CARRIERS: [&str; 11] = [
     "compose/envoy.yaml",
+    "ecds/tenantgate.yaml",
     "envoy.yaml",
     "gateway/policy-http.yaml",
     "gateway/policy.yaml",
@@ -154,6 +162,19 @@ fn there_is_no_file_that_no_test_knows() {
     }
     for (file, _) in FILES.iter().filter(|(file, _)| !file.ends_with('*')) {
         assert!(root.join(file).is_file(), "{file} is gone");
+    }
+}
+
+#[test]
+fn every_bootstrap_makes_the_same_labels_of_the_metrics() {
+    let rules = |file: &str| harness::shipped::shipped(file)["stats_config"].clone();
+    let documented = rules("envoy/envoy.yaml");
+    let others: Vec<_> = of(Reader::Envoy)
+        .filter(|file| !rules(file).is_null())
+        .collect();
+    assert!(others.len() >= 4, "{others:?}");
+    for file in others {
+        assert_eq!(rules(&file), documented, "{file}");
     }
 }
 

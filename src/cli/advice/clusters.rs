@@ -119,7 +119,9 @@ fn called(policy: &Policy) -> impl Iterator<Item = Location> {
         source.jwks_uri.clone().or_else(discovery)
     });
     let tokens = policy.token_sources.iter();
+    let key_sets = policy.key_sets.iter();
     keys.chain(tokens.map(|source| source.token_url.clone()))
+        .chain(key_sets.map(|source| source.location.clone()))
 }
 
 fn among(cluster: &str, names: &[String], no: &str) -> Option<String> {
