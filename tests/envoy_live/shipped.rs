@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use crate::chat;
 use crate::harness::command::tenantgate;
-use crate::harness::shipped::shipped;
 use crate::harness::process::repository;
+use crate::harness::shipped::shipped;
 use crate::harness::{Envoy, Setup, Upstream, module};
 
 const KEY: &str = "demo-key-of-acme";
