@@ -94,14 +94,17 @@ fn the_sidecar_takes_a_changed_config_map_without_a_restart() {
     models().bearer(KEY).send().admitted();
     models().send().refused(401, "missing_credential");
     // Not known yet.
-    envoy.get("/health").send().refused(404, "unknown_endpoint");
+    let tokenize = || envoy.ask("POST", "/tokenize");
+    tokenize().send().refused(404, "unknown_endpoint");
     let line = envoy.printed(4).pop().expect("a line");
     assert_eq!(
         (&line["decision"], &line["reason"]),
         (&json!("deny"), &json!("unknown_endpoint"))
     );
 
-    // What probes and Prometheus ask; and nothing else of the admin interface is there.
+    // What probes and Prometheus ask, the readiness probe through the gate;
+    envoy.get("/health").send().admitted();
+    // and nothing else of the admin interface is there.
     let metrics = envoy.listener("metrics");
     let page =
         |path: &str| super::harness::Ask::to("GET", &format!("http://{metrics}{path}")).send();
@@ -122,7 +125,8 @@ fn the_sidecar_takes_a_changed_config_map_without_a_restart() {
         "extension_config_discovery.http_filter.tenantgate.update_success",
         2,
     );
-    envoy.get("/health").send().admitted();
+    tokenize().bearer(KEY).send().admitted();
+    tokenize().send().refused(401, "missing_credential");
 
     // A bad edit changes nothing.
     let mut bad = filter("envoy/kubernetes/overlays/example/filter.yaml");
@@ -133,8 +137,34 @@ fn the_sidecar_takes_a_changed_config_map_without_a_restart() {
         "extension_config_discovery.http_filter.tenantgate.update_rejected",
         1,
     );
-    envoy.get("/health").send().admitted();
+    tokenize().bearer(KEY).send().admitted();
     models().bearer(KEY).send().admitted();
+}
+
+#[test]
+fn a_sidecar_whose_configuration_is_refused_at_its_start_lets_nobody_in_and_is_not_ready_until_it_is_mended()
+ {
+    let (issuer, upstream) = (Issuer::named(LOGIN), Upstream::start());
+    let folder = tempfile::tempdir().expect("a folder");
+    let good = filter("envoy/kubernetes/base/filter.yaml");
+    let mut bad = good.clone();
+    bad["resources"][0]["typed_config"]["config"]["configuration"]["value"]["endpoints"] =
+        json!([]);
+    publish(folder.path(), 0, &bad);
+    let setup = Setup::of(bootstrap(folder.path(), &issuer, &upstream));
+    let envoy = Envoy::start(setup.secret("VLLM_API_KEY", "the-key-of-vllm"));
+    for _ in 0..5 {
+        assert_eq!(envoy.get("/health").send().status, 403);
+        assert_eq!(envoy.get("/v1/models").bearer(KEY).send().status, 403);
+    }
+    upstream.saw_nothing();
+
+    publish(folder.path(), 1, &good);
+    envoy.wait_for_stat(
+        "extension_config_discovery.http_filter.tenantgate.update_success",
+        1,
+    );
+    envoy.get("/health").send().admitted();
 }
 
 #[test]

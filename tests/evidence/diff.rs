@@ -220,6 +220,47 @@ fn what_was_lost_comes_first_and_is_on_the_page() {
 }
 
 #[test]
+fn a_way_around_the_gate_that_was_not_there_before_is_a_loss_and_its_end_a_gain() {
+    let gate = include_str!("gate.yaml");
+    let chat = "- match: { prefix: /v1/chat/ }\n                route: { cluster: openai }\n";
+    assert!(gate.contains(chat));
+    let off = "                typed_per_filter_config:\n                  gate: { \"@type\":                type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true }\n";
+    let around = gate.replace(chat, &format!("{chat}{off}"));
+    let refused =
+        "              - match: { prefix: /v2/ }\n                route: { cluster: vllm }\n";
+    assert!(gate.contains(refused));
+    let fewer = gate.replace(refused, "");
+    let desk = Desk::new();
+    let packs = [("gate", gate), ("around", &around), ("fewer", &fewer)].map(|(name, text)| {
+        let (config, out) = (desk.write(&format!("{name}.yaml"), text), desk.path(name));
+        // It says itself that there are ways around this gate.
+        let _ = evidence(&["--config", &config, "--out", &out, "--date", "2026-05-15"]);
+        out
+    });
+    let [gate, around, fewer] = packs;
+    for (old, new, status, said) in [
+        (
+            &gate,
+            &around,
+            1,
+            "protection lost: new gap: listener public",
+        ),
+        (
+            &around,
+            &gate,
+            0,
+            "protection gained: gap closed: listener public",
+        ),
+        (&gate, &fewer, 0, "changed: gap closed: listener public"),
+        (&fewer, &gate, 0, "changed: new gap: listener public"),
+    ] {
+        let answer = evidence(&["diff", old, new]);
+        assert_eq!(answer.status, Some(status), "{}", answer.stdout);
+        assert!(answer.stdout.contains(said), "{said}: {}", answer.stdout);
+    }
+}
+
+#[test]
 fn a_pack_that_does_not_verify_is_not_compared() {
     let desk = Desk::new();
     let (old, new) = (

@@ -1,5 +1,5 @@
 //! Every file of `envoy/` that a machine reads: known to a test, right by its schema, and by the filter's own parser.
-//! Other programs run them: `envoy_plumbing`, `envoy_mesh`, `envoy_compose`, `envoy_live`, `envoy_evidence`, `envoy_access_logs`.
+//! Other programs run them: `envoy_plumbing`, `envoy_mesh`, `envoy_compose`, `envoy_live`, `evidence`, `envoy_access_logs`.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -36,7 +36,7 @@ enum Reader {
     Compose,
     /// Prometheus and Grafana: `envoy_access_logs`, `envoy_compose`.
     Metrics,
-    /// GitHub Actions: `envoy_evidence`.
+    /// GitHub Actions: `evidence`.
     Ci,
     /// Editors: here.
     Schema,

@@ -42,12 +42,17 @@ fn api_key(key: &Value, here: &Place<'_>) {
     }
 }
 
-/// One credential, or one for each tenant.
+/// What further parameters of a token request that hold one have in their names.
+const TELLING: [&str; 5] = ["assertion", "key", "password", "secret", "token"];
+
+/// One credential, or one for each tenant, or what is beside one.
 fn upstream(auth: &Map<String, Value>, here: &Place<'_>) {
+    let is_within_parameters = here.path().ends_with(".parameters");
     for (name, member) in auth {
         let place = here.member(name);
+        let is_telling = is_within_parameters && TELLING.iter().any(|part| name.contains(part));
         match member {
-            Value::String(_) if CREDENTIALS.contains(&name.as_str()) => {
+            Value::String(_) if CREDENTIALS.contains(&name.as_str()) || is_telling => {
                 place.complain(format_args!("{STANDS_IN_CLEAR}; write `{{env: NAME}}`"));
             }
             Value::Object(members) => upstream(members, &place),
