@@ -1,15 +1,18 @@
 //! What a credential that holds may call: which endpoints, and which models.
 //!
-//! The model is told by the path or by the body. A body is not held for that, it streams by: but its end goes on only
-//! where it named a model that may be called, and no server runs a request that has not ended.
+//! The model is told by the path or by the body. A body is not held for that, it streams by: but the end of its document goes
+//! on only where that named a model that may be called, and no server reads an object that has not ended. Should one answer
+//! all the same, its answer is kept back.
 
 use std::rc::Rc;
+
+use url::form_urlencoded;
 
 use crate::authorizer::api_key::Restrictions;
 use crate::denial::Denial;
 use crate::endpoint::{Endpoint, RequestPath};
 use crate::request::RequestHead;
-use crate::usage::{ModelName, Named, NamedModel, model_in_path};
+use crate::usage::{ModelName, Named, NamedModel, is_like_model, model_in_path};
 
 /// The capture of an endpoint's path that says the model.
 const MODEL: &str = "model";
@@ -32,6 +35,10 @@ impl Restrictions {
         if self.models.is_none() {
             return Ok(None);
         }
+        // What is exchanged after an upgrade nobody reads here, and what the query says some servers take first.
+        if head.has("upgrade") || !self.allow_query(head) {
+            return Err(Denial::ModelNotAllowed);
+        }
         if let Some(told) = told_by_path(endpoint, head) {
             // What is not the name of a model nobody has allowed.
             let model = ModelName::new(told.as_bytes());
@@ -39,13 +46,25 @@ impl Restrictions {
             return is_allowed.then_some(None).ok_or(Denial::ModelNotAllowed);
         }
         match (has_body, head.method()) {
-            // What is exchanged after an upgrade nobody reads here.
-            _ if head.has("upgrade") => Err(Denial::ModelNotAllowed),
             (true, _) => Ok(Some(ModelWatch::new(Rc::clone(self), head))),
             // Runs no model (RFC 9110 section 9.2.1).
             (false, Some("GET" | "HEAD")) => Ok(None),
             (false, _) => Err(Denial::ModelNotAllowed),
         }
+    }
+}
+
+impl Restrictions {
+    /// Whether a query names no model that may not be called.
+    fn allow_query(&self, head: &RequestHead) -> bool {
+        let path = head.path().unwrap_or_default();
+        let query = path.splitn(2, |byte| *byte == b'?').nth(1);
+        form_urlencoded::parse(query.unwrap_or_default())
+            .filter(|(name, _)| is_like_model(name.as_bytes()))
+            .all(|(_, value)| {
+                let model = ModelName::new(value.as_bytes());
+                model.is_some_and(|model| self.allow_model(&model))
+            })
     }
 }
 
@@ -61,7 +80,7 @@ fn told_by_path(endpoint: &Endpoint, head: &RequestHead) -> Option<String> {
     })
 }
 
-/// Watches a body for the model that it names.
+/// Watches a body for the model that it names. To be told of all of it, and before it goes on.
 pub struct ModelWatch {
     restrictions: Rc<Restrictions>,
     body: NamedModel,
@@ -78,23 +97,31 @@ impl ModelWatch {
             }
         };
         let body = match (said("content-type"), said("content-encoding")) {
-            (Ok(kind), Ok(coding)) if !kind.is_some_and(|kind| kind.contains(&b',')) => {
-                NamedModel::of(kind, coding)
-            }
+            (Ok(kind), Ok(coding)) => NamedModel::of(kind, coding),
             _ => NamedModel::unclear(),
         };
         Self { restrictions, body }
     }
 
-    /// More of the body, and whether this is all: before it goes on.
+    /// More of the body, before it goes on.
     ///
     /// # Errors
     /// It must not.
-    pub fn pass(&mut self, bytes: &[u8], is_end: bool) -> Result<(), Denial> {
+    pub fn pass(&mut self, bytes: &[u8]) -> Result<(), Denial> {
         self.body.push(bytes);
         match self.body.named() {
+            Named::NotYet => Ok(()),
+            Named::Model(_) | Named::Unclear => self.settle(),
+        }
+    }
+
+    /// That what has come is enough: there will be no more of it, or it has been answered.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn settle(&self) -> Result<(), Denial> {
+        match self.body.named() {
             Named::Model(model) if self.restrictions.allow_model(model) => Ok(()),
-            Named::NotYet if !is_end => Ok(()),
             Named::Model(_) | Named::NotYet | Named::Unclear => Err(Denial::ModelNotAllowed),
         }
     }

@@ -76,9 +76,9 @@ impl Account {
         self.endpoint = decision.endpoint.map(|endpoint| endpoint.place);
         self.identity.clone_from(&decision.identity);
         self.loan = decision.loan;
-        self.watch = decision.watch.take();
-        self.is_counted_late = self.watch.is_some();
         if self.outcome == Some(Outcome::Allowed) {
+            self.watch = decision.watch.take();
+            self.is_counted_late = self.watch.is_some();
             self.meter = decision.endpoint.and_then(|endpoint| meter(endpoint, head));
         }
         if let Some(meter) = &mut self.meter {
@@ -108,22 +108,40 @@ impl Account {
         {
             self.wants.request = meter.request_body(bytes) == Interest::Body;
         }
-        self.watch(bytes, false)
+        let verdict = self
+            .watch
+            .as_mut()
+            .map_or(Ok(()), |watch| watch.pass(bytes));
+        self.judged(verdict)
     }
 
-    /// All of the request's body has come.
+    /// Whether nothing of the body may go on unseen.
+    pub fn is_watched(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    /// There will be no more of the request's body, or somebody did not wait for it: all of it has come, it cannot be read, or
+    /// it has been answered.
     ///
     /// # Errors
-    /// Its end must not go on.
+    /// What has come of it is not enough.
     pub fn request_ends(&mut self) -> Result<(), Denial> {
-        self.watch(&[], true)
+        let verdict = self.watch.as_ref().map_or(Ok(()), ModelWatch::settle);
+        self.judged(verdict)
     }
 
-    fn watch(&mut self, bytes: &[u8], is_end: bool) -> Result<(), Denial> {
-        let Some(watch) = &mut self.watch else {
-            return Ok(());
-        };
-        let verdict = watch.pass(bytes, is_end);
+    /// The stream ends. A request that had not named its model by then was never decided about.
+    pub fn ends(&mut self) {
+        if self
+            .watch
+            .as_ref()
+            .is_some_and(|watch| watch.settle().is_err())
+        {
+            self.outcome = None;
+        }
+    }
+
+    fn judged(&mut self, verdict: Result<(), Denial>) -> Result<(), Denial> {
         if let Err(denial) = &verdict {
             self.outcome = Some(Outcome::Denied(denial.reason()));
             self.watch = None;
@@ -231,9 +249,14 @@ impl Closing<'_> {
         self.account.identity.as_ref()
     }
 
-    /// Whether its head did not decide about it, so that it has not been counted yet.
+    /// Whether its body decided about it, so that it has not been counted yet.
     pub fn is_counted_late(&self) -> bool {
-        self.account.is_counted_late
+        self.account.is_counted_late && self.account.outcome.is_some()
+    }
+
+    /// Whether it went on.
+    pub fn is_allowed(&self) -> bool {
+        self.account.outcome == Some(Outcome::Allowed)
     }
 
     /// The reason of its refusal, if it was refused.

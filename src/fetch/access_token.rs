@@ -48,7 +48,7 @@ pub enum ClientAuth {
 }
 
 impl ClientCredentials {
-    fn question(&self) -> Question {
+    fn question(&self, clusters: &Clusters) -> Question {
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
         if let Some(scope) = &self.scope {
@@ -69,7 +69,7 @@ impl ClientCredentials {
             authorization,
             body: Secret::new(form.finish()),
         };
-        Question::post(self.token_url.clone(), form)
+        Question::post(self.token_url.clone(), form, clusters)
     }
 
     /// "The client identifier is encoded using the `application/x-www-form-urlencoded` encoding algorithm … and the
@@ -136,10 +136,10 @@ pub(super) struct AccessToken {
 }
 
 impl AccessToken {
-    pub fn new(credentials: &ClientCredentials) -> Self {
+    pub fn new(credentials: &ClientCredentials, clusters: &Clusters) -> Self {
         Self {
             name: credentials.token_url.without_query(),
-            question: credentials.question(),
+            question: credentials.question(clusters),
             token: Document::new(Terms {
                 timeout: credentials.timeout,
                 ..Terms::default()

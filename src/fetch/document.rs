@@ -5,7 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::edition::Edition;
-use super::terms::{BACK_OFF_FIRST, BACK_OFF_MOST, Life, Terms};
+use super::terms::{BACK_OFF_FIRST, BACK_OFF_MOST, BELIEVED, Life, Terms};
 
 /// A document, and when it is to be had anew.
 #[derive(Debug)]
@@ -270,7 +270,8 @@ impl Schedule {
     /// for as a whole, so that a server that always says "still the same" is not believed for ever.
     pub fn validator(&self, now: Timestamp) -> Option<&str> {
         let edition = self.edition()?;
-        let believed = age(edition.whole_at, now) < self.terms.max_stale;
+        let longest = self.terms.max_stale.min(BELIEVED);
+        let believed = edition.whole_at <= now && age(edition.whole_at, now) < longest;
         edition.etag.as_deref().filter(|_| believed)
     }
 

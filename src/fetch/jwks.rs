@@ -83,16 +83,21 @@ pub(super) struct IssuerKeys {
 }
 
 impl IssuerKeys {
-    pub fn new(source: KeySource) -> Self {
-        let keys = source
-            .jwks_uri
-            .clone()
-            .map(|location| (Question::get(location), Document::new(source.terms)));
+    pub fn new(source: KeySource, clusters: &Clusters) -> Self {
+        let keys = source.jwks_uri.clone().map(|location| {
+            (
+                Question::get(location, clusters),
+                Document::new(source.terms),
+            )
+        });
         // An issuer that is no location never gets into a policy without a `jwks_uri`.
         let discovery = match &keys {
-            None => discovery_location(&source.issuer)
-                .ok()
-                .map(|location| (Question::get(location), Document::new(source.terms))),
+            None => discovery_location(&source.issuer).ok().map(|location| {
+                (
+                    Question::get(location, clusters),
+                    Document::new(source.terms),
+                )
+            }),
             Some(_) => None,
         };
         Self {
@@ -179,7 +184,7 @@ impl IssuerKeys {
             .as_ref()
             .is_none_or(|(question, _)| question.location != found)
         {
-            let question = Question::get(found.clone());
+            let question = Question::get(found.clone(), clusters);
             self.keys = Some((question, Document::new(self.source.terms)));
         }
         if let Some((_, document)) = &mut self.discovery {

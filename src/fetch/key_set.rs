@@ -42,8 +42,13 @@ struct Loaded {
 
 impl KeySet {
     /// A set that has what one of these has, if it is from the same place: to read it again would take long.
-    pub fn new(source: ApiKeySource, predecessors: &[Self], random: u64) -> Self {
-        let question = Question::get(source.location);
+    pub fn new(
+        source: ApiKeySource,
+        clusters: &Clusters,
+        predecessors: &[Self],
+        random: u64,
+    ) -> Self {
+        let question = Question::get(source.location, clusters);
         let same = predecessors.iter().find(|other| other.question == question);
         let document = same.and_then(|same| same.document.inherited_by(source.terms, random));
         Self {

@@ -87,14 +87,14 @@ impl Location {
     }
 
     /// The request that gets it.
-    pub fn callout(&self, clusters: &Clusters, timeout: SignedDuration) -> Callout {
+    pub fn callout(&self, cluster: &str, timeout: SignedDuration) -> Callout {
         let query = self
             .0
             .query()
             .map(|query| format!("?{query}"))
             .unwrap_or_default();
         Callout {
-            cluster: clusters.reaching(self).to_owned(),
+            cluster: cluster.to_owned(),
             scheme: self.0.scheme().to_owned(),
             authority: self.authority().to_owned(),
             path: format!("{}{query}", self.0.path()),
@@ -134,7 +134,8 @@ impl Clusters {
         self.0.contains_key(location.authority())
     }
 
-    fn reaching<'a>(&'a self, location: &'a Location) -> &'a str {
+    /// The cluster that reaches it.
+    pub fn reaching<'a>(&'a self, location: &'a Location) -> &'a str {
         self.listed(location).unwrap_or_else(|| location.host())
     }
 
@@ -212,9 +213,9 @@ mod tests {
                 "/keys",
             ),
         ] {
-            let callout = Location::parse(url)
-                .unwrap()
-                .callout(&clusters, SignedDuration::from_secs(5));
+            let location = Location::parse(url).unwrap();
+            let callout =
+                location.callout(clusters.reaching(&location), SignedDuration::from_secs(5));
             assert_eq!(
                 (
                     callout.cluster.as_str(),

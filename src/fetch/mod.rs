@@ -171,10 +171,16 @@ impl Fetcher {
         let key_sets = wanted.key_sets.iter().cloned();
         let inherited = predecessor.map_or(&[][..], |other| &other.sources.key_sets);
         let mut sources = Sources {
-            issuers: issuers.map(IssuerKeys::new).collect(),
-            tokens: wanted.tokens.iter().map(AccessToken::new).collect(),
+            issuers: issuers
+                .map(|source| IssuerKeys::new(source, &clusters))
+                .collect(),
+            tokens: wanted
+                .tokens
+                .iter()
+                .map(|credentials| AccessToken::new(credentials, &clusters))
+                .collect(),
             key_sets: key_sets
-                .map(|source| KeySet::new(source, inherited, host.random()))
+                .map(|source| KeySet::new(source, &clusters, inherited, host.random()))
                 .collect(),
         };
         for source in sources.iter_mut() {
@@ -337,8 +343,7 @@ impl Fetcher {
                     document: part,
                     cause,
                 });
-                let question_sent =
-                    question.callout(&self.clusters, terms.timeout, validator.as_deref());
+                let question_sent = question.callout(terms.timeout, validator.as_deref());
                 if let Ok(callout) = host.dispatch(&question_sent) {
                     self.in_flight.insert(
                         callout,

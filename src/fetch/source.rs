@@ -110,6 +110,8 @@ pub(super) enum Unfit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
     pub location: Location,
+    /// The Envoy cluster that is asked. Another one is another server.
+    cluster: String,
     /// A form to be posted there; without one, the document is got.
     form: Option<Form>,
 }
@@ -122,15 +124,17 @@ pub(super) struct Form {
 }
 
 impl Question {
-    pub fn get(location: Location) -> Self {
+    pub fn get(location: Location, clusters: &Clusters) -> Self {
         Self {
+            cluster: clusters.reaching(&location).to_owned(),
             location,
             form: None,
         }
     }
 
-    pub fn post(location: Location, form: Form) -> Self {
+    pub fn post(location: Location, form: Form, clusters: &Clusters) -> Self {
         Self {
+            cluster: clusters.reaching(&location).to_owned(),
             location,
             form: Some(form),
         }
@@ -142,13 +146,8 @@ impl Question {
     }
 
     /// The request that asks it, or that asks whether what the validator stands for is still the answer.
-    pub fn callout(
-        &self,
-        clusters: &Clusters,
-        timeout: SignedDuration,
-        validator: Option<&str>,
-    ) -> Callout {
-        let mut callout = self.location.callout(clusters, timeout);
+    pub fn callout(&self, timeout: SignedDuration, validator: Option<&str>) -> Callout {
+        let mut callout = self.location.callout(&self.cluster, timeout);
         if let Some(Form {
             authorization,
             body,
@@ -179,12 +178,14 @@ impl Question {
     pub fn digest(&self) -> String {
         let mut digest = Sha256::new();
         digest.update(self.location.to_string());
+        // No URL holds such a byte, and neither does the name of a cluster or a form.
+        digest.update(b"\0");
+        digest.update(&self.cluster);
         if let Some(Form {
             authorization,
             body,
         }) = &self.form
         {
-            // No URL holds such a byte, and neither does a form.
             digest.update(b"\0POST\0");
             digest.update(authorization.as_ref().map_or("", Secret::reveal));
             digest.update(b"\0");

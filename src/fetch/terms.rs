@@ -77,6 +77,10 @@ pub const BACK_OFF_FIRST: SignedDuration = SignedDuration::from_secs(1);
 /// …up to this, or to what the operator has the document refreshed after, if that is sooner.
 pub const BACK_OFF_MOST: SignedDuration = SignedDuration::from_mins(1);
 
+/// For how long a server is believed that says that a document is the same as before. Entity tags that are made of a file's
+/// time and size can be those of another file.
+pub const BELIEVED: SignedDuration = SignedDuration::from_mins(10);
+
 /// How long what was fetched is good, counted from when it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Life {

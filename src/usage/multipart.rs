@@ -13,6 +13,14 @@ const MAX_HEAD_BYTES: usize = 1024;
 /// The most that is kept of the model: one byte more than its name may have.
 const MAX_VALUE_BYTES: usize = 257;
 
+/// Whether a `Content-Type` is that of a body in parts.
+pub(super) fn is_multipart(content_type: &[u8]) -> bool {
+    content_type
+        .trim_ascii_start()
+        .get(..10)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
+}
+
 pub(super) struct Form {
     /// CR LF, two dashes, and the boundary: what ends a part. The CR is nowhere else in it.
     delimiter: Vec<u8>,
@@ -21,20 +29,6 @@ pub(super) struct Form {
     place: Place,
     kept: Vec<u8>,
     model: Option<ModelName>,
-    /// How many parts are the model.
-    models: u32,
-    /// Whether some server could read another form than this.
-    is_unclear: bool,
-    /// The first delimiter has come.
-    has_begun: bool,
-}
-
-/// Whether a `Content-Type` is that of a body in parts.
-pub(super) fn is_multipart(content_type: &[u8]) -> bool {
-    content_type
-        .trim_ascii_start()
-        .get(..10)
-        .is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,9 +63,6 @@ impl Form {
             place: Place::Other,
             kept: Vec::new(),
             model: None,
-            models: 0,
-            is_unclear: parameters.to_ascii_lowercase().matches("boundary").count() != 1,
-            has_begun: false,
         })
     }
 
@@ -82,11 +73,6 @@ impl Form {
     /// The model of the last such part.
     pub(super) fn model(&self) -> Option<&ModelName> {
         self.model.as_ref()
-    }
-
-    /// Whether no server could find another model in it, so far.
-    pub(super) fn names_one_model(&self) -> bool {
-        !self.is_unclear && self.models <= 1
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -108,11 +94,8 @@ impl Form {
                     self.keep(byte, MAX_HEAD_BYTES);
                     if byte == b'\n' && (self.kept.ends_with(b"\n\r\n") || self.kept == b"\r\n") {
                         let is_model = is_model(&self.kept);
-                        self.models = self.models.saturating_add(u32::from(is_model));
-                        self.is_unclear |= !is_plain(&self.kept);
                         self.begin(if is_model { Place::Model } else { Place::Other });
                     } else if self.kept.len() == MAX_HEAD_BYTES {
-                        self.is_unclear = true;
                         self.begin(Place::Other);
                     }
                     bytes = rest;
@@ -130,8 +113,6 @@ impl Form {
             }
             return rest;
         }
-        // Who takes the body for something else than a form reads what stands before its first part.
-        self.is_unclear |= !self.has_begun;
         // What looked like a delimiter was none: it belongs to the body, and this byte is looked at again.
         let looked_like = std::mem::take(&mut self.matched);
         if looked_like > 0 {
@@ -156,7 +137,6 @@ impl Form {
         if self.place == Place::Model {
             self.model = ModelName::new(&self.kept);
         }
-        self.has_begun = true;
         self.begin(Place::Delimited);
     }
 
@@ -186,36 +166,6 @@ fn is_model(head: &[u8]) -> bool {
             parameter(parameters, "name") == Some("model")
                 && parameter(parameters, "filename").is_none()
         })
-}
-
-/// Whether there is one way only to read which field a part is: one disposition, on one line, one name, and nothing
-/// escaped. A name that is `model` to some is so to all, and no file's.
-fn is_plain(head: &[u8]) -> bool {
-    let Ok(head) = std::str::from_utf8(head) else {
-        return false;
-    };
-    let folds = |line: &str| line.starts_with([' ', '\t']);
-    if head.contains('\\') || head.lines().any(folds) {
-        return false;
-    }
-    let head_as_written = head;
-    let head = head.to_ascii_lowercase();
-    let mut dispositions = head
-        .lines()
-        .filter(|line| line.trim_start().starts_with("content-disposition"));
-    let (Some(disposition), None) = (dispositions.next(), dispositions.next()) else {
-        return false;
-    };
-    let Some((_, parameters)) = disposition.split_once(';') else {
-        return false;
-    };
-    let times = |text: &str| parameters.matches(text).count();
-    let names = times("name").saturating_sub(times("filename"));
-    match parameter(parameters, "name") {
-        Some("model") => names == 1 && is_model(head_as_written.as_bytes()),
-        Some(name) => names == 1 && !matches!(name, "models" | "model[]"),
-        None => false,
-    }
 }
 
 /// The value of a parameter, without its quotes. One with an escaped quote in it is cut there: ours have none.

@@ -78,6 +78,12 @@ enum State {
     Invalid,
 }
 
+/// Whether some server takes what is called so for the model: in any case, or in the plural to choose from.
+pub fn is_like_model(name: &[u8]) -> bool {
+    let singular = name.strip_suffix(b"s").or(name.strip_suffix(b"S"));
+    singular.unwrap_or(name).eq_ignore_ascii_case(b"model")
+}
+
 impl Scanner {
     pub(super) const fn new(root: &'static Node, layout: Layout) -> Self {
         Self {
@@ -305,9 +311,7 @@ impl Scanner {
         let (text, rest) = self.token.text(bytes, MAX_NAME_BYTES)?;
         self.wanted = None;
         if let (Some(name), Some(frame)) = (text.and_then(unescaped), self.way.last()) {
-            let singular = name.strip_suffix(b"s").or(name.strip_suffix(b"S"));
-            let is_like_model = singular.unwrap_or(&name).eq_ignore_ascii_case(b"model");
-            if is_like_model && self.way.len() == 1 {
+            if self.way.len() == 1 && is_like_model(&name) {
                 self.models_named = self.models_named.saturating_add(1);
             }
             let found = frame

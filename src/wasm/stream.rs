@@ -82,14 +82,16 @@ impl HttpContext for Stream {
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let mut account = self.account.borrow_mut();
         let mut pieces = pieces(BufferType::HttpRequestBody, size);
-        let mut verdict = Ok(());
+        let (mut verdict, mut seen) = (Ok(()), 0_usize);
         while verdict.is_ok()
             && account.wants_request_body()
             && let Some(bytes) = pieces.next()
         {
+            seen = seen.saturating_add(bytes.len());
             verdict = account.request_body(&bytes);
         }
-        if end_of_stream {
+        let is_unseen = account.is_watched() && seen < size;
+        if end_of_stream || is_unseen {
             verdict = verdict.and_then(|()| account.request_ends());
         }
         drop(account);
@@ -120,6 +122,13 @@ impl HttpContext for Stream {
             let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, name);
         }
         let status = host::response_status();
+        // Whoever runs a request that has not named its model yet has read it otherwise.
+        if status.is_none_or(|status| status < 400) {
+            let verdict = self.account.borrow_mut().request_ends();
+            if verdict.is_err() {
+                return obey::obey_late(verdict);
+            }
+        }
         let mut account = self.account.borrow_mut();
         account.response_head(status, &host::response_header);
         if end_of_stream {
@@ -155,6 +164,7 @@ impl HttpContext for Stream {
     /// The end, however it came. The access loggers of Envoy run after it.
     fn on_log(&mut self) {
         let policy = Rc::clone(self.worker.borrow().policy());
+        self.account.borrow_mut().ends();
         let account = self.account.borrow();
         let closing = account.close(&policy, &Proxy);
         filter_state::set(Field::Log, &closing.line());

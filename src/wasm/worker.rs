@@ -167,7 +167,7 @@ impl Worker {
                 metrics::count(metric, count.unwrap_or(0));
             }
         }
-        let Some(identity) = closing.identity() else {
+        let Some(identity) = closing.identity().filter(|_| closing.is_allowed()) else {
             return;
         };
         let Some(tenant) = self.tenants.label(&identity.tenant, &mut self.envoy) else {

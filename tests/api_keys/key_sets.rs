@@ -307,6 +307,29 @@ fn an_edit_of_the_configuration_fetches_nothing_anew() {
 }
 
 #[test]
+fn another_cluster_is_another_server_and_its_set_another_set() {
+    let setup = Proxy::setup();
+    setup
+        .cluster(KEYS)
+        .answers(DOCUMENT, 200, &[("etag", "\"1\"")], document(&["k-old"]));
+    let mut proxy = setup.with(policy());
+    proxy.send(chat("k-old")).admitted();
+    proxy.cluster("others").replies(DOCUMENT, |hit| {
+        if hit.header("if-none-match").is_empty() {
+            Reply::new(200, &[("etag", "\"1\"")], document(&["k-new"]))
+        } else {
+            Reply::new(304, &[("etag", "\"1\"")], "")
+        }
+    });
+    proxy.reconfigure(with(
+        policy(),
+        json!({ "clusters": { "keys.test": "others" } }),
+    ));
+    proxy.send(chat("k-new")).admitted();
+    proxy.send(chat("k-old")).refused(401, "invalid_credential");
+}
+
+#[test]
 fn which_version_is_in_force_can_be_told_from_outside() {
     let mut proxy = gate(&["k-1"]);
     proxy.send(chat("k-1")).admitted();

@@ -138,11 +138,13 @@ fn a_path_that_says_the_model_is_judged_by_its_head() {
 fn a_request_that_runs_no_model_needs_to_name_none() {
     let mut proxy = gate();
     proxy.send(get("/v1/models").bearer("k-some")).admitted();
-    let upgrade = get("/v1/realtime?model=small")
-        .bearer("k-some")
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket");
-    proxy.send(upgrade).refused(403, "model_not_allowed");
+    for path in ["/v1/realtime?model=small", "/v1/models/small/infer"] {
+        let upgrade = get(path)
+            .bearer("k-some")
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket");
+        proxy.send(upgrade).refused(403, "model_not_allowed");
+    }
     proxy
         .send(post("/v1/batches/b/cancel").bearer("k-some"))
         .refused(403, "model_not_allowed");
@@ -157,22 +159,74 @@ fn a_request_with_trailers_is_judged_before_they_go_on() {
 }
 
 #[test]
-fn a_form_says_the_model_in_a_field() {
+fn a_body_that_is_read_by_other_rules_than_those_of_json_names_no_model() {
     let mut proxy = gate();
-    let form = |model: &str| {
-        format!(
-            "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n\0\r\n--B\r\n\
-             Content-Disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n--B--\r\n"
-        )
-    };
-    let request = |model: &str| {
-        post("/v1/audio/transcriptions")
+    let form = "--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nsmall\r\n--B--\r\n";
+    for (content_type, body) in [
+        ("multipart/form-data; boundary=B", form),
+        (
+            "application/x-www-form-urlencoded",
+            r#"{"model":"small","x":"&model=large&"}"#,
+        ),
+        (
+            "application/json; charset=utf-7",
+            r#"{"model":"small","+AG0-odel":"large"}"#,
+        ),
+        ("application/grpc", "\0\0\0\0\u{7}\n\u{5}large"),
+    ] {
+        let request = post("/v1/audio/transcriptions")
             .bearer("k-some")
-            .header("content-type", "multipart/form-data; boundary=B")
-            .body(form(model))
+            .header("content-type", content_type)
+            .body(body);
+        let answer = proxy.send(request);
+        assert!(
+            answer.filter_state("tenantgate.reason").as_deref() == Some("model_not_allowed"),
+            "{content_type}: {answer:?}"
+        );
+    }
+    // Without a type, servers that read JSON read JSON.
+    let plain = post("/v1/chat/completions").bearer("k-some");
+    proxy.send(plain.body(body("small"))).admitted();
+}
+
+#[test]
+fn what_the_query_says_is_held_to_the_same() {
+    let mut proxy = gate();
+    let ask = |query: &str| {
+        post(format!("/v1/listen{query}"))
+            .bearer("k-some")
+            .header("content-type", "application/json")
+            .body(body("small"))
     };
-    proxy.send(request("small")).admitted();
-    refused(&mut proxy, request("large"));
+    for query in ["", "?x=large", "?model=small", "?a=b&Model=gpt-4o-mini"] {
+        proxy.send(ask(query)).admitted();
+    }
+    for query in [
+        "?model=large",
+        "?x=y&MODEL=large",
+        "?m%6fdel=large",
+        "?model=small&model=large",
+        "?models=large",
+        "?model=",
+    ] {
+        proxy.send(ask(query)).refused(403, "model_not_allowed");
+    }
+    let listed = get("/v1/models?model=large").bearer("k-some");
+    proxy.send(listed).refused(403, "model_not_allowed");
+}
+
+#[test]
+fn an_answer_to_a_request_that_has_not_named_its_model_is_kept_back() {
+    let mut proxy = gate();
+    let half = || chat("").chunks([r#"{"messages":[],"#]);
+    let answer = proxy.send(half().response_status(200).answered_early());
+    answer.answered(403, "model_not_allowed");
+    // An error tells nothing that was generated.
+    let answer = proxy.send(half().response_status(413).answered_early());
+    assert_eq!(answer.status, 413, "{answer:?}");
+    let line = answer.filter_state("tenantgate.log").unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["decision"], Value::Null, "{line}");
 }
 
 #[test]

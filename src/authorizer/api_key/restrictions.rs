@@ -104,7 +104,9 @@ impl ModelPattern {
     /// Byte for byte: to servers, names that differ in case are different models or no models at all.
     fn matches(&self, name: &ModelName) -> bool {
         if self.is_prefix {
-            name.as_str().starts_with(&self.text)
+            let rest = name.as_str().strip_prefix(self.text.as_str());
+            // Gateways take a list apart at commas, and file systems a path at dots.
+            rest.is_some_and(|rest| !rest.contains([',', ' ']) && !rest.contains(".."))
         } else {
             name.as_str() == self.text
         }
@@ -145,6 +147,9 @@ mod tests {
             ("gpt-4o*", "gpt-4o", true),
             ("gpt-4o*", "gpt-4o-mini", true),
             ("gpt-4o*", "gpt-4", false),
+            ("gpt-4o*", "gpt-4o,large", false),
+            ("gpt-4o*", "gpt-4o large", false),
+            ("org/*", "org/../other", false),
             ("org/llama:8b", "org/llama:8b", true),
         ] {
             let read = ModelPattern::try_from(pattern.to_owned()).unwrap();

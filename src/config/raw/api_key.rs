@@ -47,7 +47,7 @@ pub struct ApiKey {
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub endpoints: Field<Vec<Field<String>>>,
     /// The models that it may call: names, or the beginning of names and `*`. Where the path does not say the model, the
-    /// body has to, as a member `model` of JSON or a field of a form. Default: any.
+    /// body has to, as the member `model` of a JSON object. Default: any.
     #[serde(default)]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub models: Field<Vec<Field<String>>>,

@@ -22,8 +22,8 @@ fn credentials() -> ClientCredentials {
 /// Method, authorization, body.
 fn asked(credentials: &ClientCredentials) -> (&'static str, Option<String>, String) {
     let callout = credentials
-        .question()
-        .callout(&Clusters::default(), Terms::TIMEOUT, None);
+        .question(&Clusters::default())
+        .callout(Terms::TIMEOUT, None);
     assert_eq!(
         (callout.cluster.as_str(), callout.path.as_str()),
         ("auth.test", "/oauth/token")
@@ -117,9 +117,12 @@ fn upc_08_who_asks_for_something_else_has_another_entry_whose_name_tells_nothing
     ];
     let mut digests: Vec<String> = questions
         .iter()
-        .map(|credentials| credentials.question().digest())
+        .map(|credentials| credentials.question(&Clusters::default()).digest())
         .collect();
-    assert_eq!(digests.first(), Some(&credentials().question().digest()));
+    assert_eq!(
+        digests.first(),
+        Some(&credentials().question(&Clusters::default()).digest())
+    );
     digests.sort();
     digests.dedup();
     assert_eq!(digests.len(), questions.len());
@@ -133,7 +136,7 @@ fn upc_08_who_asks_for_something_else_has_another_entry_whose_name_tells_nothing
 
 #[test]
 fn what_a_source_prints_shows_no_secret() {
-    let mut source = AccessToken::new(&credentials());
+    let mut source = AccessToken::new(&credentials(), &Clusters::default());
     let received = Received {
         body: br#"{"access_token":"t0k3n","token_type":"bearer"}"#,
         fetched_at: Timestamp::UNIX_EPOCH,
@@ -143,9 +146,7 @@ fn what_a_source_prints_shows_no_secret() {
     source
         .accept(Part::AccessToken, received, &Clusters::default())
         .unwrap();
-    let callout = source
-        .question
-        .callout(&Clusters::default(), Terms::TIMEOUT, None);
+    let callout = source.question.callout(Terms::TIMEOUT, None);
     let shown = format!("{:?} {source:?} {callout:?}", credentials());
     for secret in [
         "s %&:cret",
@@ -241,7 +242,7 @@ fn a_token_is_had_anew_well_before_it_expires_and_not_lent_at_the_very_end() {
 
 #[test]
 fn what_the_server_says_against_a_request_is_repeated_if_the_standard_knows_it() {
-    let source = AccessToken::new(&credentials());
+    let source = AccessToken::new(&credentials(), &Clusters::default());
     for (body, expected) in [
         (
             r#"{"error":"invalid_client","error_description":"s3cret is wrong"}"#,

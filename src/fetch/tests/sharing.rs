@@ -3,7 +3,10 @@
 use super::*;
 
 fn shelf(location: &str) -> Shelf {
-    Shelf::of(&Question::get(Location::parse(location).unwrap()))
+    Shelf::of(&Question::get(
+        Location::parse(location).unwrap(),
+        &Clusters::default(),
+    ))
 }
 
 #[test]

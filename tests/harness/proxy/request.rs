@@ -31,6 +31,7 @@ pub fn request(method: &str, path: impl AsRef<[u8]>) -> Request {
         response: UpstreamResponse::default(),
         disconnects: false,
         malformed: false,
+        answered_early: false,
         worker: 0,
     }
 }
@@ -45,6 +46,7 @@ pub struct Request {
     response: UpstreamResponse,
     disconnects: bool,
     malformed: bool,
+    answered_early: bool,
     worker: usize,
 }
 
@@ -156,6 +158,13 @@ impl Request {
         self
     }
 
+    /// The upstream answers when the last piece has come, but before the body has ended.
+    #[must_use]
+    pub fn answered_early(mut self) -> Self {
+        self.answered_early = true;
+        self
+    }
+
     /// Which of several workers gets it.
     #[must_use]
     pub fn on_worker(mut self, worker: usize) -> Self {
@@ -234,6 +243,10 @@ impl Request {
 
     pub fn leaves_when_waiting(&self) -> bool {
         self.disconnects
+    }
+
+    pub fn is_answered_early(&self) -> bool {
+        self.answered_early
     }
 
     pub fn is_malformed(&self) -> bool {

@@ -63,7 +63,9 @@ impl Worker {
             return;
         };
         stream.buffer.extend(chunk);
-        let last = stream.request_chunks.is_empty() && trailers == 0;
+        let last = stream.request_chunks.is_empty()
+            && trailers == 0
+            && !stream.request.is_answered_early();
         let size = u32::try_from(stream.buffer.len()).unwrap_or(u32::MAX);
         let action = self.callback(id, "proxy_on_request_body", &[id, size, u32::from(last)]);
         let Some(stream) = self.stream_in(id, Stage::RequestBody) else {
