@@ -73,6 +73,31 @@ fn an_open_endpoint_that_lends_a_credential_is_warned_of_all_the_more() {
 }
 
 #[test]
+fn a_key_set_is_read_as_the_filter_reads_it() {
+    let good = r#"{"version": 1, "keys": [{"client_id": "c", "key": "k-1"}]}"#;
+    let answer = tenantgate(&["check", "-"], good);
+    let version = tenantgate::policy::ShortDigest::of(good.as_bytes());
+    assert_eq!(
+        (answer.status, answer.stdout),
+        (
+            Some(0),
+            format!("-: ok, a key set\n  version: {version}\n  keys: 1\n")
+        )
+    );
+    let bad = good.replace("k-1", "sk-CANARY key");
+    let answer = tenantgate(&["check", "-"], &bad);
+    assert_eq!(answer.status, Some(1));
+    assert!(
+        answer
+            .stderr
+            .starts_with("-: as a key set: keys[0].key: must be visible ASCII"),
+        "{}",
+        answer.stderr
+    );
+    assert!(!answer.stderr.contains("CANARY"), "{}", answer.stderr);
+}
+
+#[test]
 fn a_bad_file_is_told_all_that_the_filter_would_say() {
     let answer = check("all_wrong.yaml");
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(1), ""));

@@ -80,7 +80,7 @@ enum Command {
     ///
     /// A file is JSON or YAML, and holds plugin configuration, or a resource that carries it: an Envoy bootstrap, a
     /// file of Envoy resources (ECDS), an Istio `WasmPlugin`, `TrafficExtension` or `EnvoyFilter`, or an Envoy Gateway
-    /// `EnvoyExtensionPolicy`. Where a file has several wasm filters, those are checked that have `tenantgate` in their
+    /// `EnvoyExtensionPolicy`; or it is a key set. Where a file has several wasm filters, those are checked that have `tenantgate` in their
     /// `name`, `root_id`, `vm_id` or the name of their code.
     #[command(after_help = CHECK_HELP)]
     Check {
