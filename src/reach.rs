@@ -52,9 +52,7 @@ impl Restrictions {
             (false, _) => Err(Denial::ModelNotAllowed),
         }
     }
-}
 
-impl Restrictions {
     /// Whether a query names no model that may not be called.
     fn allow_query(&self, head: &RequestHead) -> bool {
         let path = head.path().unwrap_or_default();

@@ -40,7 +40,8 @@ pub(super) fn take_in(
                 fresh_for,
                 random,
             };
-            if is_held(source, sent.part, &edition) {
+            let is_held = is_held(source, sent.part, &edition);
+            if is_held {
                 renew(source, sent.part, &received);
             } else {
                 source
@@ -50,7 +51,7 @@ pub(super) fn take_in(
             if let Some(schedule) = source.schedule(sent.part) {
                 schedule.is_edition(edition);
             }
-            Some(answer.body)
+            (!is_held).then_some(answer.body)
         }
         (304, Some(validator)) => {
             let schedule = source.schedule(sent.part);

@@ -2,8 +2,8 @@
 //!
 //! [`document`] is the state machine of one document and knows no network; [`Fetcher`] puts it to work on a
 //! [`Host`], once for a whole process (`shared`). What comes is taken in by `intake`. What is asked, and what an answer means,
-//! is for the sources to say (`source`): `jwks` has the documents of an issuer, `access_token` the tokens for a provider, `key_set` sets of API
-//! keys.
+//! is for the sources to say (`source`): `jwks` has the documents of an issuer, `access_token` the tokens for a provider,
+//! `key_set` sets of API keys.
 
 mod access_token;
 pub mod document;

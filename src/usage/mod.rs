@@ -47,9 +47,8 @@ use asked::Asked;
 use path::Target;
 
 pub use format::Format;
-pub use model::ModelName;
+pub use model::{ModelName, is_like_model};
 pub use named::{Named, NamedModel};
-pub use scan::is_like_model;
 
 /// The model that a request's path (with its query) names, in the APIs whose paths do: then their servers take it from
 /// nowhere else.

@@ -35,3 +35,9 @@ impl fmt::Display for ModelName {
         formatter.write_str(&self.0)
     }
 }
+
+/// Whether some server takes what is called so for the model: in any case, or in the plural to choose from.
+pub fn is_like_model(name: &[u8]) -> bool {
+    let singular = name.strip_suffix(b"s").or(name.strip_suffix(b"S"));
+    singular.unwrap_or(name).eq_ignore_ascii_case(b"model")
+}

@@ -8,7 +8,7 @@
 //! deep, and nesting below it is counted.
 
 use super::document::Document;
-use super::model::ModelName;
+use super::model::{ModelName, is_like_model};
 use super::nesting::{Nesting, matters};
 use super::number;
 use super::token::{Token, pass_scalar, unescaped};
@@ -76,12 +76,6 @@ enum State {
     SkippingText,
     Over,
     Invalid,
-}
-
-/// Whether some server takes what is called so for the model: in any case, or in the plural to choose from.
-pub fn is_like_model(name: &[u8]) -> bool {
-    let singular = name.strip_suffix(b"s").or(name.strip_suffix(b"S"));
-    singular.unwrap_or(name).eq_ignore_ascii_case(b"model")
 }
 
 impl Scanner {

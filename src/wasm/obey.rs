@@ -84,7 +84,7 @@ fn refuse(denial: &Denial) {
 
 fn tell(decision: &Decision<'_>, policy: &Policy, verdict: &str, reason: Option<&str>) {
     filter_state::set(Field::Decision, verdict);
-    filter_state::set(Field::ShortDigest, policy.config_id.as_str());
+    filter_state::set(Field::ConfigId, policy.config_id.as_str());
     if let Some(reason) = reason {
         filter_state::set(Field::Reason, reason);
     }

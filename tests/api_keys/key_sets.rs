@@ -307,6 +307,29 @@ fn an_edit_of_the_configuration_fetches_nothing_anew() {
 }
 
 #[test]
+fn a_set_whose_server_gives_it_no_tag_is_shared_anew_only_when_it_has_changed() {
+    let mut proxy = gate(&["k-1"]);
+    proxy.send(chat("k-1")).admitted();
+    let shared = proxy.shared_keys();
+    let body = shared
+        .iter()
+        .find(|key| key.contains("/body/"))
+        .expect("it is shared");
+    proxy.set_shared_data(body, "");
+    proxy.advance(seconds(5));
+    assert!(
+        proxy.cluster(KEYS).hits().len() > 4,
+        "it comes whole each time"
+    );
+    assert_eq!(proxy.shared_data(body), Some(Vec::new()));
+    proxy.cluster(KEYS).serves(DOCUMENT, document(&["k-2"]));
+    proxy.advance(seconds(2));
+    proxy.send(chat("k-2")).admitted();
+    let now = document(&["k-2"]).to_string().into_bytes();
+    assert_eq!(proxy.shared_data(body), Some(now));
+}
+
+#[test]
 fn another_cluster_is_another_server_and_its_set_another_set() {
     let setup = Proxy::setup();
     setup
