@@ -117,7 +117,7 @@ fn a_package_is_the_same_bytes_in_another_folder_and_holds_a_module_that_envoy_r
 
     // Nothing tells on which machine it was built.
     let module = fs::read(first.join("plugin.wasm")).expect("the module");
-    let home = std::env::var("HOME").expect("whose machine this is");
+    let home = std::env::var("HOME").expect("whose machine this is") + "/";
     for private in [
         repository(),
         Path::new(&home),
