@@ -5,7 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::edition::Edition;
-use super::terms::{BACK_OFF_FIRST, BACK_OFF_MOST, BELIEVED, Life, Terms};
+use super::terms::{BACK_OFF_MOST, BELIEVED, Life, Terms};
 
 /// A document, and when it is to be had anew.
 #[derive(Debug)]
@@ -305,13 +305,23 @@ impl Schedule {
         self.failures = 0;
     }
 
-    /// An attempt failed. `random` spreads the next ones of many proxies.
+    /// An attempt failed, and had it been the first, the next one would come after `first_pause` at the latest. `random`
+    /// spreads the next ones of many proxies.
     ///
     /// Returns when the next attempt is made.
-    pub fn failed(&mut self, now: Timestamp, random: u64) -> Timestamp {
-        let doubled = BACK_OFF_FIRST.saturating_mul(2_i32.saturating_pow(self.failures.min(16)));
+    pub fn failed(
+        &mut self,
+        now: Timestamp,
+        first_pause: SignedDuration,
+        random: u64,
+    ) -> Timestamp {
+        let doubled = first_pause.saturating_mul(2_i32.saturating_pow(self.failures.min(16)));
         let pause = doubled.min(self.terms.longest_pause());
         self.failures = self.failures.saturating_add(1);
+        // Better one that somebody would not have than none: it may be for one request alone that it was refused.
+        if let Some(good) = &mut self.good {
+            good.rejected = false;
+        }
         let next = later(now, spread(pause, random));
         self.failed_until(next);
         next

@@ -1,5 +1,7 @@
 //! What becomes of a document that has come: from its server, or from another worker.
 
+use jiff::SignedDuration;
+
 use super::InFlight;
 use super::edition::Edition;
 use super::location::Clusters;
@@ -138,14 +140,21 @@ fn renew(source: &mut dyn Source, part: Part, received: &Received<'_>) {
     }
 }
 
-pub(super) fn fail(source: &mut dyn Source, part: Part, shelf: &Shelf, host: &mut impl Host) {
+/// An attempt failed; the first pause after that is `first_pause`.
+pub(super) fn fail(
+    source: &mut dyn Source,
+    part: Part,
+    first_pause: SignedDuration,
+    shelf: &Shelf,
+    host: &mut impl Host,
+) {
     let (now, random) = (host.now(), host.random());
     host.count(Metric::FetchFailures {
         issuer: source.name(),
         document: part,
     });
     if let Some(schedule) = source.schedule(part) {
-        let next = schedule.failed(now, random);
+        let next = schedule.failed(now, first_pause, random);
         shelf.publish_failure(next, host);
     }
 }

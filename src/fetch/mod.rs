@@ -41,6 +41,7 @@ use shared::{Shelf, Turn};
 pub use source::{Part, SourceId};
 use source::{Question, Source, Sources};
 pub use terms::Terms;
+use terms::{BACK_OFF_FIRST, BACK_OFF_UNSENT};
 
 /// How soon a worker looks whether another one's fetch has ended. Requests may be waiting for it.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(25);
@@ -92,6 +93,8 @@ pub struct Fetcher {
     clusters: Clusters,
     sources: Sources,
     in_flight: HashMap<CalloutId, InFlight>,
+    /// How often something has come, or has turned out not to come.
+    news: u64,
 }
 
 /// A callout that was sent and not answered.
@@ -196,7 +199,14 @@ impl Fetcher {
             clusters,
             sources,
             in_flight: HashMap::new(),
+            news: 0,
         }
+    }
+
+    /// Changes with everything that comes, and with everything that turns out not to come. Until then it is no use to ask
+    /// again for what was [`Coming`](State::Coming).
+    pub fn news(&self) -> u64 {
+        self.news
     }
 
     /// Does what is due: takes over what others fetched, and sends what is ours to send.
@@ -256,6 +266,7 @@ impl Fetcher {
         let Some(sent) = self.in_flight.remove(&id) else {
             return false;
         };
+        self.news = self.news.wrapping_add(1);
         let (part, question) = (sent.part, &sent.question);
         let Some(source) = self.sources.get_mut(sent.source) else {
             return true;
@@ -282,7 +293,7 @@ impl Fetcher {
                     source.name(),
                     question.location.authority()
                 );
-                fail(source, part, &shared, host);
+                fail(source, part, BACK_OFF_FIRST, &shared, host);
             }
         }
         true
@@ -320,6 +331,7 @@ impl Fetcher {
         let shared = Shelf::of(&question);
         take_over(source, part, &shared, &self.clusters, host);
         if !is_due(source) {
+            self.news = self.news.wrapping_add(1);
             return;
         }
         let Some(schedule) = source.schedule(part) else {
@@ -332,7 +344,10 @@ impl Fetcher {
             Turn::Theirs { until } => {
                 schedule.under_way(until.min(document::later(now, LOOK_AGAIN)));
             }
-            Turn::Failed { until } => schedule.failed_until(until),
+            Turn::Failed { until } => {
+                schedule.failed_until(until);
+                self.news = self.news.wrapping_add(1);
+            }
             Turn::Ours { until } => {
                 schedule.under_way(until);
                 // One that was never answered is given up with its lease.
@@ -361,7 +376,8 @@ impl Fetcher {
                         "cannot call for {}: its cluster does not exist or has no usable endpoint",
                         question.location.without_query()
                     );
-                    fail(source, part, &shared, host);
+                    fail(source, part, BACK_OFF_UNSENT, &shared, host);
+                    self.news = self.news.wrapping_add(1);
                 }
             }
         }

@@ -53,8 +53,8 @@ impl Root {
 
     /// Goes on with every stream whose wait is over, then sleeps until something is due.
     fn wake(&self, worker: &SharedWorker) {
-        let waiting = worker.borrow().waiting();
-        for stream in waiting {
+        let awoken = worker.borrow_mut().awoken();
+        for stream in awoken {
             // A stream that is gone has no context; it took itself off the list, or will.
             if hostcalls::set_effective_context(stream).is_err() {
                 worker.borrow_mut().left(stream);

@@ -55,6 +55,8 @@ pub(super) struct Waiting {
     pub has_body: bool,
     pub account: SharedAccount,
     deadline: Timestamp,
+    /// The fetcher's news that it was last decided by.
+    news: u64,
 }
 
 impl Worker {
@@ -113,12 +115,14 @@ impl Worker {
             has_body,
             account,
             deadline,
+            news: 0,
         };
         self.wait_on(stream, waiting);
     }
 
-    /// Remembers a stream that has to wait on.
-    pub fn wait_on(&mut self, stream: u32, waiting: Waiting) {
+    /// Remembers a stream that has to wait on, just after it was decided about.
+    pub fn wait_on(&mut self, stream: u32, mut waiting: Waiting) {
+        waiting.news = self.fetcher.news();
         self.waiting.insert(stream, waiting);
     }
 
@@ -219,17 +223,24 @@ impl Worker {
         metrics::raise(Metric::VmMemory, host::memory_bytes());
     }
 
-    /// Which streams wait.
-    pub fn waiting(&self) -> Vec<u32> {
-        self.waiting.keys().copied().collect()
+    /// Which streams' waits may be over: something has come since they were decided about, or their time is up. To decide
+    /// costs what a stranger makes it cost, so nobody is decided about in vain.
+    pub fn awoken(&mut self) -> Vec<u32> {
+        let (now, news) = (host::now(), self.fetcher.news());
+        let mut awoken = Vec::new();
+        for (stream, waiting) in &mut self.waiting {
+            // A clock that was set back prolongs no wait.
+            waiting.deadline = waiting.deadline.min(latest(now));
+            if waiting.news != news || waiting.deadline <= now {
+                awoken.push(*stream);
+            }
+        }
+        awoken
     }
 
     /// Takes a stream off the list of those that wait.
     pub fn take(&mut self, stream: u32) -> Option<Waiting> {
-        let mut waiting = self.waiting.remove(&stream)?;
-        // A clock that was set back prolongs no wait.
-        waiting.deadline = waiting.deadline.min(latest(host::now()));
-        Some(waiting)
+        self.waiting.remove(&stream)
     }
 
     /// Asks again about a request that waited. Its stream's context must be in effect.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fetch::terms::BACK_OFF_FIRST;
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -83,8 +84,10 @@ fn failures_back_off_with_jitter_up_to_a_bound() {
             failures: document.schedule.failures,
             ..Schedule::new(Terms::default())
         };
-        let soonest = other.failed(START, 0);
-        let latest = document.schedule.failed(START, 1000 * expected / 2);
+        let soonest = other.failed(START, BACK_OFF_FIRST, 0);
+        let latest = document
+            .schedule
+            .failed(START, BACK_OFF_FIRST, 1000 * expected / 2);
         let expected = i64::try_from(expected).unwrap();
         assert_eq!(
             soonest.duration_since(START),
@@ -103,9 +106,9 @@ fn failures_back_off_with_jitter_up_to_a_bound() {
 fn the_last_good_document_outlives_an_outage_but_not_for_ever() {
     let mut document = fetched(0);
     let day = Terms::MAX_STALE.as_secs();
-    document.schedule.failed(at(day - 1), 0);
+    document.schedule.failed(at(day - 1), BACK_OFF_FIRST, 0);
     assert_eq!(document.state(at(day - 1)), State::Usable(&"one"));
-    document.schedule.failed(at(day), 0);
+    document.schedule.failed(at(day), BACK_OFF_FIRST, 0);
     assert!(matches!(document.state(at(day)), State::Unavailable { .. }));
 }
 
@@ -142,7 +145,7 @@ fn a_failed_refresh_ahead_of_time_is_not_repeated_by_every_stranger() {
         Refresh::Coming
     );
     document.schedule.under_way(at(45));
-    document.schedule.failed(at(41), 0);
+    document.schedule.failed(at(41), BACK_OFF_FIRST, 0);
     assert!(matches!(
         document.schedule.hurry(Cause::UnknownKey, at(41)),
         Refresh::Unavailable { .. }
@@ -174,7 +177,7 @@ fn a_clock_that_was_set_back_prolongs_nothing() {
     let mut document = Document::<()>::new(Terms::default());
     document.schedule.under_way(at(hour + 6));
     assert!(document.schedule.is_due(at(0)), "an attempt");
-    document.schedule.failed(at(hour), 0);
+    document.schedule.failed(at(hour), BACK_OFF_FIRST, 0);
     assert_eq!(document.state(at(0)), State::Coming, "a pause");
     assert!(document.schedule.is_due(at(0)), "a pause");
     let mut document = fetched(hour);
@@ -226,7 +229,7 @@ fn what_expires_is_had_anew_before_and_never_serves_after() {
     assert!(!document.schedule.is_due(at(107)));
     assert!(document.schedule.is_due(at(108)));
     assert_eq!(document.state(at(108)), State::Usable(&"one"));
-    document.schedule.failed(at(108), u64::MAX);
+    document.schedule.failed(at(108), BACK_OFF_FIRST, u64::MAX);
     assert!(
         matches!(
             document.state(at(109)),
@@ -277,7 +280,21 @@ fn what_is_rejected_all_the_time_is_had_anew_once_per_cooldown() {
 #[test]
 fn what_is_rejected_while_no_newer_one_can_be_had_goes_on_serving() {
     let mut document = fetched(0);
-    document.schedule.failed(at(480), 0);
+    document.schedule.failed(at(480), BACK_OFF_FIRST, 0);
     document.schedule.rejected(at(0), at(480));
     assert_eq!(document.state(at(480)), State::Usable(&"one"));
+}
+
+#[test]
+fn what_is_rejected_serves_on_when_no_newer_one_can_be_had() {
+    let mut document = fetched(0);
+    document.schedule.rejected(at(0), at(10));
+    document.schedule.failed(at(11), BACK_OFF_FIRST, 0);
+    assert_eq!(document.state(at(11)), State::Usable(&"one"));
+    document.schedule.rejected(at(0), at(12));
+    assert_eq!(
+        document.state(at(12)),
+        State::Usable(&"one"),
+        "a moment later"
+    );
 }
