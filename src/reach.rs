@@ -12,7 +12,7 @@ use crate::authorizer::api_key::Restrictions;
 use crate::denial::Denial;
 use crate::endpoint::{Endpoint, RequestPath};
 use crate::request::RequestHead;
-use crate::usage::{ModelName, Named, NamedModel, is_like_model, model_in_path};
+use crate::usage::{ModelName, Named, NamedModel, is_like_model, may_name_model, model_in_path};
 
 /// The capture of an endpoint's path that says the model.
 const MODEL: &str = "model";
@@ -45,7 +45,10 @@ impl Restrictions {
             let is_allowed = model.is_some_and(|model| self.allow_model(&model));
             return is_allowed.then_some(None).ok_or(Denial::ModelNotAllowed);
         }
+        let path = head.path().and_then(|path| std::str::from_utf8(path).ok());
         match (has_body, head.method()) {
+            // Whoever takes it from there does not ask the body.
+            (true, _) if path.is_none_or(may_name_model) => Err(Denial::ModelNotAllowed),
             (true, _) => Ok(Some(ModelWatch::new(Rc::clone(self), head))),
             // Runs no model (RFC 9110 section 9.2.1).
             (false, Some("GET" | "HEAD")) => Ok(None),
@@ -55,9 +58,11 @@ impl Restrictions {
 
     /// Whether a query names no model that may not be called.
     fn allow_query(&self, head: &RequestHead) -> bool {
-        let path = head.path().unwrap_or_default();
-        let query = path.splitn(2, |byte| *byte == b'?').nth(1);
-        form_urlencoded::parse(query.unwrap_or_default())
+        // Some servers split a query at semicolons, too.
+        head.query()
+            .unwrap_or_default()
+            .split(['&', ';'])
+            .flat_map(|parameter| form_urlencoded::parse(parameter.as_bytes()))
             .filter(|(name, _)| is_like_model(name.as_bytes()))
             .all(|(_, value)| {
                 let model = ModelName::new(value.as_bytes());

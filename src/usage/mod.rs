@@ -56,6 +56,11 @@ pub fn model_in_path(path: &str) -> Option<ModelName> {
     Target::of(path)?.model
 }
 
+/// Whether some server could take a model from a path (with its query) in which [`model_in_path`] finds none.
+pub fn may_name_model(path: &str) -> bool {
+    path::may_name_model(path)
+}
+
 /// Whether more is worth handing in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {

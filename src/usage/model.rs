@@ -36,8 +36,28 @@ impl fmt::Display for ModelName {
     }
 }
 
-/// Whether some server takes what is called so for the model: in any case, or in the plural to choose from.
+/// Whether some server takes what is called so for the model: in any case (Go folds `ſ` to `s` as well), in the plural to
+/// choose from, as an id or a name, or up to a NUL.
 pub fn is_like_model(name: &[u8]) -> bool {
-    let singular = name.strip_suffix(b"s").or(name.strip_suffix(b"S"));
-    singular.unwrap_or(name).eq_ignore_ascii_case(b"model")
+    let Ok(name) = std::str::from_utf8(name) else {
+        return true;
+    };
+    if name.contains(char::is_control) {
+        return true;
+    }
+    let plain: String = name
+        .chars()
+        .filter(|c| !matches!(c, '_' | '-'))
+        .map(|c| {
+            if c == 'ſ' {
+                's'
+            } else {
+                c.to_ascii_lowercase()
+            }
+        })
+        .collect();
+    matches!(
+        plain.as_str(),
+        "model" | "models" | "modelid" | "modelids" | "modelname"
+    )
 }

@@ -71,6 +71,48 @@ impl Target {
     }
 }
 
+/// What stands in paths before the name of a model, or of what runs one: Azure's deployments, Vertex's endpoints, Databricks'
+/// serving endpoints, engines as OpenAI once had them.
+const BEFORE_A_NAME: [&str; 9] = [
+    "deployment",
+    "deployments",
+    "endpoints",
+    "engines",
+    "model",
+    "models",
+    "publishers",
+    "serving-endpoints",
+    "tunedmodels",
+];
+
+/// What stands there in place of a name, where the body has it.
+const NO_NAME: [(&str, &str); 2] = [("serving-endpoints", "chat"), ("endpoints", "openapi")];
+
+/// Whether some server could take a model from a path of which [`Target`] does not know one, whatever the body says.
+pub(super) fn may_name_model(path: &str) -> bool {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let segments: Vec<String> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| {
+            percent_decode_str(segment)
+                .decode_utf8_lossy()
+                .to_ascii_lowercase()
+        })
+        .collect();
+    // The last one is a name, unless it is what an API is known by.
+    let names = match segments.as_slice() {
+        [names @ .., second, last] if by_end([last.as_str(), second.as_str()]).is_some() => {
+            names.len().saturating_add(1)
+        }
+        all => all.len(),
+    };
+    let pairs = segments.iter().zip(segments.iter().take(names).skip(1));
+    pairs
+        .map(|(before, name)| (before.as_str(), name.as_str()))
+        .any(|pair| BEFORE_A_NAME.contains(&pair.0) && !NO_NAME.contains(&pair))
+}
+
 /// The APIs that have the model in the path. Segments come last first.
 fn named_in_path([last, second, third, fourth, fifth, sixth]: [&str; 6]) -> Option<Target> {
     let target = |format, name: &str, generates| {
@@ -237,6 +279,42 @@ mod tests {
         ] {
             let model = (!model.is_empty()).then(|| model.to_owned());
             assert_eq!(read(path), Some((format, model)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_in_which_a_server_could_find_a_model_is_told_from_one_of_an_api_alone() {
+        for path in [
+            "/v1beta/models/m:predictLongRunning",
+            "/v1beta/models/m:predict",
+            "/v1/projects/p/locations/l/publishers/google/models/m:predictLongRunning",
+            "/v1/projects/p/locations/l/endpoints/7/chat/completions",
+            "/v1/models/m/versions/1:predict",
+            "/openai/deployments/d/extensions/chat/completions",
+            "/aoai/deployments/d/chat/completions",
+            "/aoai/Deployments/d/chat/completions?x=1",
+            "/serving-endpoints/m/invocations",
+            "/engines/m/chat/completions",
+            "/engines/m/completions",
+            "/v1/m%6fdels/m:x",
+            "/model/m/async-invoke",
+        ] {
+            assert!(may_name_model(path), "{path}");
+        }
+        for path in [
+            "/v1/chat/completions",
+            "/openai/v1/chat/completions",
+            "/v1beta/openai/chat/completions",
+            "/v1/projects/p/locations/l/endpoints/openapi/chat/completions",
+            "/serving-endpoints/chat/completions",
+            "/serving-endpoints/embeddings",
+            "/v1/messages?models/m",
+            "/v1/models",
+            "/generate",
+            "/",
+            "",
+        ] {
+            assert!(!may_name_model(path), "{path}");
         }
     }
 

@@ -39,7 +39,6 @@ pub(super) struct Scanner {
     nesting: Nesting,
     token: Token,
     document: Document,
-    /// How often the outermost object names what some server takes for the model.
     models_named: u32,
 }
 
@@ -103,7 +102,7 @@ impl Scanner {
         self.models_named = 0;
     }
 
-    /// How often the outermost object names a `model`, in whatever case, or `models` to choose from.
+    /// How often the outermost object names what some server takes for the model ([`is_like_model`]).
     pub(super) fn models_named(&self) -> u32 {
         self.models_named
     }
@@ -304,10 +303,12 @@ impl Scanner {
     fn name<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
         let (text, rest) = self.token.text(bytes, MAX_NAME_BYTES)?;
         self.wanted = None;
-        if let (Some(name), Some(frame)) = (text.and_then(unescaped), self.way.last()) {
-            if self.way.len() == 1 && is_like_model(&name) {
-                self.models_named = self.models_named.saturating_add(1);
-            }
+        let name = text.and_then(unescaped);
+        // What cannot be read here may be read somewhere else.
+        if self.way.len() == 1 && name.as_deref().is_none_or(is_like_model) {
+            self.models_named = self.models_named.saturating_add(1);
+        }
+        if let (Some(name), Some(frame)) = (name, self.way.last()) {
             let found = frame
                 .node
                 .members

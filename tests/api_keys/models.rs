@@ -93,6 +93,10 @@ fn a_body_that_two_servers_could_read_differently_names_no_model() {
         r#"{"model":"small","Model":"large"}"#,
         r#"{"model":"small","models":["large"]}"#,
         r#"{"model":"small"}{"model":"large"}"#,
+        r#"{"model":"small","modelId":"large"}"#,
+        r#"{"model":"small","\model":"large"}"#,
+        // To those who take comments, the model is another one.
+        r#"{"a":[1/*"*/],"model":"large","b":[/*"*/],"c":1/*,"model":"small","d":1*/}"#,
         r#"{"messages":[]}"#,
         r#"[{"model":"small"}]"#,
         "model=small",
@@ -131,6 +135,34 @@ fn a_path_that_says_the_model_is_judged_by_its_head() {
         } else {
             answer.refused(403, "model_not_allowed");
         }
+    }
+}
+
+#[test]
+fn a_body_has_no_say_where_a_server_could_take_the_model_from_the_path() {
+    let mut proxy = gate();
+    let request = |path: &str| {
+        post(path)
+            .bearer("k-some")
+            .header("content-type", "application/json")
+            .body(body("small"))
+    };
+    for path in [
+        "/v1/models/large/versions/1:predict",
+        "/v1/publishers/google/models/large:predictLongRunning",
+        "/v1/endpoints/7/chat/completions",
+        "/v1/engines/large/chat/completions",
+        "/v1/deployments/large/chat/completions",
+        "/v1/serving-endpoints/large/invocations",
+        "/model/large/async-invoke",
+    ] {
+        proxy.send(request(path)).refused(403, "model_not_allowed");
+    }
+    for path in [
+        "/v1/serving-endpoints/chat/completions",
+        "/v1/endpoints/openapi/chat/completions",
+    ] {
+        proxy.send(request(path)).admitted();
     }
 }
 
@@ -207,6 +239,7 @@ fn what_the_query_says_is_held_to_the_same() {
         "?m%6fdel=large",
         "?model=small&model=large",
         "?models=large",
+        "?a=b;model=large",
         "?model=",
     ] {
         proxy.send(ask(query)).refused(403, "model_not_allowed");
