@@ -100,19 +100,7 @@ impl Places {
                 Place::Header { .. } | Place::Query { .. } => {}
             }
         }
-        let parameters: Vec<&str> = self
-            .0
-            .iter()
-            .filter_map(|place| match place {
-                Place::Query { name } => Some(name.as_str()),
-                Place::Header { .. } => None,
-            })
-            .collect();
-        if !parameters.is_empty()
-            && let Some(path) = path_without(head, &parameters)
-        {
-            edits.set.push((":path", path.into_bytes().into()));
-        }
+        edits.parameters.extend(self.parameters());
     }
 
     /// Those of a set, in their order.
@@ -126,6 +114,22 @@ impl Places {
         numbered
             .filter(move |(index, _)| is_in(*index))
             .map(|(_, place)| place)
+    }
+
+    /// Whether one of the places is in that field, or that parameter.
+    pub fn share_a_field(&self, place: &Place) -> bool {
+        match place {
+            Place::Header { name, .. } => self.header_names().any(|known| known == name),
+            Place::Query { name } => self.parameters().any(|known| known == name),
+        }
+    }
+
+    /// Names of the query parameters among the places.
+    fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|place| match place {
+            Place::Query { name } => Some(name.as_str()),
+            Place::Header { .. } => None,
+        })
     }
 
     /// Names of the header fields among the places.
@@ -296,32 +300,8 @@ fn is_scheme(value: &[u8]) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }
 
-fn query(head: &RequestHead) -> Option<(&str, &str)> {
-    std::str::from_utf8(head.path()?).ok()?.split_once('?')
-}
-
 fn query_pairs(head: &RequestHead) -> form_urlencoded::Parse<'_> {
-    form_urlencoded::parse(query(head).map_or(&[][..], |(_, query)| query.as_bytes()))
-}
-
-/// `:path` without those parameters, everything else as it stood; `None` where there is nothing to remove.
-fn path_without(head: &RequestHead, parameters: &[&str]) -> Option<String> {
-    let (path, query) = query(head)?;
-    let is_credential = |pair: &&str| {
-        form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| parameters.contains(&name.as_ref()))
-    };
-    let kept: Vec<&str> = query
-        .split('&')
-        .filter(|pair| !is_credential(pair))
-        .collect();
-    if kept.len() == query.split('&').count() {
-        return None;
-    }
-    Some(if kept.is_empty() {
-        path.to_owned()
-    } else {
-        format!("{path}?{}", kept.join("&"))
-    })
+    form_urlencoded::parse(head.query().unwrap_or_default().as_bytes())
 }
 
 #[cfg(test)]

@@ -27,9 +27,13 @@ pub(crate) const CLOCK_RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// Where Envoy names the URL that a request came from by an internal redirect.
 const INTERNALLY_REDIRECTED: &str = "x-envoy-original-url";
 
-/// Headers with which clients of other proxies name another path or another user than the request does (behind us
+/// Headers with which clients of other proxies name another method, host, path or user than the request does (behind us
 /// somebody may believe them). Envoy cleans its own only at the edge.
-const CONFUSING_HEADERS: [&str; 10] = [
+const CONFUSING_HEADERS: [&str; 14] = [
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
     "x-envoy-original-path",
     "x-original-url",
     "x-rewrite-url",
@@ -141,7 +145,10 @@ impl Policy {
         // On an open endpoint nobody has to show anything, and before a preflight nobody can.
         let verified = match &endpoint.authorizer {
             Authorizer::Open => None,
-            Authorizer::Guarded(_) if preflight => None,
+            Authorizer::Guarded(guard) if preflight => {
+                guard.places.remove(head, &mut edits);
+                None
+            }
             Authorizer::Guarded(guard) => {
                 // 3 credential
                 let credential = match guard.places.read(head) {
@@ -182,6 +189,7 @@ impl Policy {
                 decision.loan = upstream_auth.lend(tenant, fetched, now, &mut edits)?;
             }
         }
+        edits.leave_out_parameters(head);
         Ok(edits)
     }
 
@@ -222,6 +230,7 @@ impl Policy {
     /// merges them (RFC 9110 section 6.5.1).
     pub fn takes_off_trailer(&self, name: &str) -> bool {
         self.identity_headers.covers(name)
+            || CONFUSING_HEADERS.contains(&name)
             || self.endpoints.reads_credential_from(name)
             || self.endpoints.clear(name)
     }

@@ -1,4 +1,5 @@
-//! Field names that somebody behind us would take for one another: many servers fold `_` and `.` to `-`.
+//! Field names that somebody behind us would take for one another: many servers fold `_` and `.` to `-`, and CGI's rules
+//! (RFC 3875 section 4.1.18) are carried out by some on whatever is no letter and no digit.
 
 /// The spelling that all look-alikes of a name share.
 pub fn canonical(name: &str) -> String {
@@ -23,7 +24,7 @@ fn canonical_char(c: char) -> char {
 }
 
 fn is_hyphen(c: char) -> bool {
-    matches!(c, '-' | '_' | '.')
+    !c.is_ascii_alphanumeric()
 }
 
 #[cfg(test)]
@@ -33,7 +34,13 @@ mod tests {
     #[test]
     fn every_spelling_that_a_server_folds_to_one_name_looks_like_it() {
         let name = canonical("X-Api_Key");
-        for field in ["x-api-key", "X_API_KEY", "x.api.key", "x-api-key_"] {
+        for field in [
+            "x-api-key",
+            "X_API_KEY",
+            "x.api.key",
+            "x!api|key",
+            "x-api-key_",
+        ] {
             assert!(looks_like(field, &name), "{field}");
         }
         for field in ["x-apikey", "x-api-key2", "api-key", "x-api"] {

@@ -5,6 +5,8 @@
 
 use std::rc::Rc;
 
+use url::form_urlencoded;
+
 use crate::upstream::ProviderCredential;
 
 /// The head of one request. Field names are lower case, as Envoy hands them over; pseudo-headers begin with a colon.
@@ -35,6 +37,11 @@ impl RequestHead {
         self.first(":path")
     }
 
+    /// What follows the `?` in `:path`, where that is text.
+    pub fn query(&self) -> Option<&str> {
+        path_and_query(self).map(|(_, query)| query)
+    }
+
     /// All fields in order.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields
@@ -63,6 +70,45 @@ pub struct Edits<'a> {
     pub remove: Vec<&'a str>,
     /// Names to set, each to this one value in place of any it had.
     pub set: Vec<(&'a str, Rc<[u8]>)>,
+    /// Query parameters to leave out, by their decoded names: see [`leave_out_parameters`](Self::leave_out_parameters).
+    pub parameters: Vec<&'a str>,
     /// The credential to set for the provider, in place of any field of that name.
     pub credential: Option<Rc<ProviderCredential>>,
+}
+
+impl Edits<'_> {
+    /// Makes of the parameters that are to be left out the path that is to be set.
+    pub fn leave_out_parameters(&mut self, head: &RequestHead) {
+        if !self.parameters.is_empty()
+            && let Some(path) = path_without(head, &self.parameters)
+        {
+            self.set.push((":path", path.into_bytes().into()));
+        }
+        self.parameters.clear();
+    }
+}
+
+/// Both, where both are there and are text, which Envoy sees to.
+fn path_and_query(head: &RequestHead) -> Option<(&str, &str)> {
+    std::str::from_utf8(head.path()?).ok()?.split_once('?')
+}
+
+/// `:path` without those parameters, everything else as it stood; `None` where there is nothing to remove.
+fn path_without(head: &RequestHead, parameters: &[&str]) -> Option<String> {
+    let (path, query) = path_and_query(head)?;
+    let is_credential = |pair: &&str| {
+        form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| parameters.contains(&name.as_ref()))
+    };
+    let kept: Vec<&str> = query
+        .split('&')
+        .filter(|pair| !is_credential(pair))
+        .collect();
+    if kept.len() == query.split('&').count() {
+        return None;
+    }
+    Some(if kept.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", kept.join("&"))
+    })
 }

@@ -31,7 +31,13 @@ pub struct UpstreamAuth {
     lent: Vec<String>,
     /// The fields that a client's request does not keep: these, and others. In the same form.
     cleared: Vec<String>,
+    /// The query parameters that it does not keep.
+    parameters: Vec<&'static str>,
 }
+
+/// The query parameters that some provider takes a credential from: Google's `key` and `access_token` (RFC 6750 section
+/// 2.3), Azure's `api-key`.
+const PARAMETERS: [&str; 4] = ["access_token", "api-key", "api_key", "key"];
 
 /// Who is lent what.
 #[derive(Debug)]
@@ -96,8 +102,8 @@ impl Lending {
 }
 
 impl UpstreamAuth {
-    /// `keeps` names the fields in which the client's own credential goes on, because the operator wants that.
-    pub fn new(lending: Lending, keeps: impl Fn(&str) -> bool) -> Self {
+    /// `keeps` says in which places the client's own credential goes on, because the operator wants that.
+    pub fn new(lending: Lending, keeps: impl Fn(&Place) -> bool) -> Self {
         let lent: Vec<String> = lending
             .methods()
             .map(|method| canonical(method.header()))
@@ -105,16 +111,24 @@ impl UpstreamAuth {
         let mut cleared = lent.clone();
         // What some SDK sends a credential in: a client's own would go to the provider beside ours, or in place of it.
         for place in Place::well_known() {
-            if let Place::Header { name, .. } = place
-                && !keeps(&name)
+            if let Place::Header { name, .. } = &place
+                && !keeps(&place)
             {
-                cleared.push(canonical(&name));
+                cleared.push(canonical(name));
             }
         }
+        let parameter = |name: &&str| Place::Query {
+            name: (*name).to_owned(),
+        };
+        let parameters = PARAMETERS
+            .into_iter()
+            .filter(|name| !keeps(&parameter(name)))
+            .collect();
         Self {
             lending,
             lent,
             cleared,
+            parameters,
         }
     }
 
@@ -140,6 +154,7 @@ impl UpstreamAuth {
                 edits.remove.push(name);
             }
         }
+        edits.parameters.extend(&self.parameters);
     }
 
     /// Lends the credential that is for this tenant.

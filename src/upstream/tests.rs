@@ -86,14 +86,52 @@ fn upc_01_whatever_might_be_a_credential_is_cleared_away_however_it_is_spelled()
 
 #[test]
 fn a_credential_that_is_to_go_on_is_kept_unless_ours_stands_there() {
+    let kept = ["authorization", "api-key", "key"];
     let auth = UpstreamAuth::new(
         Lending::ToAll(Method::Ready(key("api-key", "k"))),
-        |header| matches!(header, "authorization" | "api-key"),
+        |place| {
+            let (Place::Header { name, .. } | Place::Query { name }) = place;
+            kept.contains(&name.as_str())
+        },
     );
     assert_eq!(
         cleared(&auth, &["authorization", "api-key", "api_key", "x-api-key"]),
         ["api-key", "api_key", "x-api-key"]
     );
+    assert_eq!(
+        path_after(&auth, "/v1?a=1&key=k&access_token=t"),
+        "/v1?a=1&key=k"
+    );
+}
+
+#[test]
+fn upc_01_what_some_provider_takes_from_a_query_is_left_out() {
+    let auth = UpstreamAuth::new(Lending::ToAll(Method::Ready(key("api-key", "k"))), |_| {
+        false
+    });
+    for (sent, goes_on) in [
+        ("/v1?key=k", "/v1"),
+        (
+            "/v1?a=%20&api-key=k&b&k%65y=k&api_key=k&access_token=t",
+            "/v1?a=%20&b",
+        ),
+        ("/v1?keys=k&Key=k", "/v1?keys=k&Key=k"),
+    ] {
+        assert_eq!(path_after(&auth, sent), goes_on, "{sent}");
+    }
+}
+
+/// What becomes of that path.
+fn path_after(auth: &UpstreamAuth, path: &str) -> String {
+    let head = RequestHead::new(vec![(":path".to_owned(), path.into())]);
+    let mut edits = Edits::default();
+    auth.clear(&head, &mut edits);
+    edits.leave_out_parameters(&head);
+    let set = edits
+        .set
+        .first()
+        .map_or(path.as_bytes(), |(_, value)| value);
+    String::from_utf8(set.to_vec()).unwrap()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::gate::{K, api_keys, b, config, config_of, gate, gate_with, hold, outcome, with_claim};
-use crate::harness::proxy::{Request, get};
+use crate::harness::proxy::{Request, get, post};
 
 const SPELLINGS: [&str; 8] = [
     "x-tenant-id",
@@ -331,8 +331,16 @@ fn hdr_11_headers_that_others_behind_us_believe_are_taken_off() {
         "x-forwarded-preferred-username",
         "x-auth-request-user",
         "x-auth-request-email",
+        "x-original-host",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
     ];
     for name in confusing {
+        let trailed = post("/v1/chat").bearer(K).body("{}").trailer(name, "root");
+        let answer = proxy.send(trailed);
+        let trailers = &answer.admitted().upstream.as_ref().unwrap().trailers;
+        assert!(!trailers.contains(name), "{name}: {trailers:?}");
         for path in ["/v1/chat", "/health"] {
             let answer = proxy.send(
                 get(path)

@@ -245,6 +245,7 @@ fn pth_10_headers_that_name_another_path_are_ignored_and_taken_off() {
         "x-rewrite-url",
         "x-forwarded-uri",
         "x-forwarded-prefix",
+        "x-original-host",
     ] {
         let (public, protected) = (
             get("/v1/chat").header(name, "/health"),

@@ -155,10 +155,11 @@ fn upc_02_nothing_is_put_into_a_refused_request_or_a_preflight_and_a_preflight_b
     endpoint["preflight"] = json!("allow");
     endpoint["authorizer"]["from"] = json!([{"header": "x-gate-key"}]);
     let mut proxy = Proxy::with(policy(&[endpoint]));
-    let preflight = any("OPTIONS", "/v1/chat")
+    let preflight = any("OPTIONS", "/v1/chat?key=own")
         .header("origin", "https://app.test")
         .header("access-control-request-method", "POST")
         .header("authorization", "Bearer own")
+        .header("x-gate-key", "own")
         .header("x_api_key", "own");
     let answer = proxy.send(preflight);
     answer.admitted();

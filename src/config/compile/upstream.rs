@@ -44,12 +44,10 @@ impl Workshop<'_> {
             }
         };
         let forwards = forward_credential == Some(true);
-        Some(UpstreamAuth::new(lending, |header| {
+        Some(UpstreamAuth::new(lending, |place| {
             forwards
                 && match authorizer {
-                    Some(Authorizer::Guarded(guard)) => {
-                        guard.places.header_names().any(|place| place == header)
-                    }
+                    Some(Authorizer::Guarded(guard)) => guard.places.share_a_field(place),
                     Some(Authorizer::Open) | None => true,
                 }
         }))
