@@ -6,7 +6,7 @@ use tenantgate::authorizer::Authorizer;
 use tenantgate::denial::Denial;
 use tenantgate::endpoint::{Endpoint, Endpoints, HostPattern, Methods, PathPattern};
 
-use crate::reference::{self, Outcome, Written};
+use crate::reference::routing::{self as reference, Outcome, Written};
 use crate::{cases, head};
 
 const HOSTS: [&str; 6] = [
@@ -42,7 +42,7 @@ fn pattern() -> impl Strategy<Value = String> {
     })
 }
 
-fn written() -> impl Strategy<Value = Written> {
+fn written() -> impl Strategy<Value = Written<'static>> {
     let methods = select(vec![
         vec![],
         vec![],
@@ -135,7 +135,7 @@ fn authority() -> impl Strategy<Value = String> {
     prop_oneof![9 => (host, tail).prop_map(|(host, tail)| format!("{host}{tail}")), 1 => odd.prop_map(str::to_owned)]
 }
 
-fn add(endpoints: &mut Endpoints, index: usize, written: &Written) -> Result<(), String> {
+fn add(endpoints: &mut Endpoints, index: usize, written: &Written<'_>) -> Result<(), String> {
     let endpoint = Endpoint {
         place: 0,
         name: index.to_string(),
@@ -187,7 +187,7 @@ proptest! {
         all in prop::collection::vec(written(), 0..12),
         requests in prop::collection::vec((authority(), path(), select(vec!["GET", "POST", "get", "PUT"])), 1..8),
     ) {
-        let (mut endpoints, mut kept) = (Endpoints::default(), Vec::<Written>::new());
+        let (mut endpoints, mut kept) = (Endpoints::default(), Vec::<Written<'_>>::new());
         for written in all {
             let expected = kept.iter().any(|other| reference::conflict(other, &written));
             let added = add(&mut endpoints, kept.len(), &written);

@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 
 /// What an operator could write.
 #[derive(Clone, Debug)]
-pub struct Written {
-    pub host: &'static str,
+pub struct Written<'w> {
+    pub host: &'w str,
     pub path: String,
-    pub methods: Vec<&'static str>,
+    pub methods: Vec<&'w str>,
     pub allow_encoded_slash: bool,
 }
 
@@ -196,7 +196,7 @@ fn specificity(kinds: &[Kind]) -> impl Ord + use<> {
 }
 
 /// Whether nothing tells the two apart.
-pub fn conflict(one: &Written, other: &Written) -> bool {
+pub fn conflict(one: &Written<'_>, other: &Written<'_>) -> bool {
     let share = one
         .methods
         .iter()
@@ -205,14 +205,14 @@ pub fn conflict(one: &Written, other: &Written) -> bool {
     one.host == other.host && kinds(&one.path) == kinds(&other.path) && (any || share)
 }
 
-pub fn find(endpoints: &[Written], authority: &str, path: &str, method: &str) -> Outcome {
+pub fn find(endpoints: &[Written<'_>], authority: &str, path: &str, method: &str) -> Outcome {
     let Some(segments) = segments(path) else {
         return Outcome::AmbiguousPath;
     };
     let Some(labels) = labels(authority) else {
         return Outcome::AmbiguousHost;
     };
-    let answers = |(index, endpoint): (usize, &Written)| {
+    let answers = |(index, endpoint): (usize, &Written<'_>)| {
         let kinds = kinds(&endpoint.path);
         let takes = endpoint.methods.is_empty() || endpoint.methods.contains(&method);
         let host = nearness(endpoint.host, &labels)?;
