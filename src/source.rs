@@ -61,10 +61,19 @@ impl AllowList {
     /// # Errors
     /// [`NetworkError`] where it is not certain which addresses are meant.
     pub fn add(&mut self, text: &str) -> Result<(), NetworkError> {
-        let network: IpNet = text
-            .parse()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-            .map_err(|_| NetworkError::NotANetwork(text.to_owned()))?;
+        // `ipnet` alone would take `010.0.0.0/8`, which others read in octal.
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let network = address
+            .parse::<IpAddr>()
+            .ok()
+            .and_then(|address| match prefix {
+                Some(_) => text.parse().ok(),
+                None => Some(IpNet::from(address)),
+            })
+            .ok_or_else(|| NetworkError::NotANetwork(text.to_owned()))?;
         if network.trunc() != network {
             return Err(NetworkError::HostBits {
                 written: network,
@@ -161,6 +170,8 @@ mod tests {
             "10.0.0.0/33",
             "10.0.0.0/-1",
             "10.0.0.1/8",
+            "010.0.0.0/8",
+            "10.0.0.00/8",
             "10.0.0.0/",
             "10.0.0",
             "::ffff:10.0.0.0/104",

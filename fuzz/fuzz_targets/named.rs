@@ -9,6 +9,7 @@ mod reference;
 
 use libfuzzer_sys::fuzz_target;
 use reference::servers;
+use serde_json::Value;
 use tenantgate::usage::{Meter, Named, NamedModel};
 use tenantgate_fuzz::input::{line, pieces};
 
@@ -24,6 +25,12 @@ fuzz_target!(|input: &[u8]| {
     if whole.is_some() {
         for server in servers(body) {
             assert_eq!(server, whole);
+        }
+        // One that takes comments, single quotes and names without quotes.
+        if let Ok(body) = std::str::from_utf8(body)
+            && let Ok(document) = json5::from_str::<Value>(body)
+        {
+            assert_eq!(document["model"].as_str(), whole.as_deref());
         }
     }
 

@@ -21,8 +21,9 @@ use tenantgate_fuzz::tokens::Key;
 
 const FIRST: KeySourceId = KeySourceId(0);
 
-/// More rounds than a worker needs that is lied to once: a lease, a pause after a failure, a fetch.
-const ROUNDS: usize = 40;
+/// A round for every second that a worker may need which was lied to: a lease, the longest pause after a failure, a fetch;
+/// or for each refresh.
+const ROUNDS: usize = 80;
 
 fuzz_target!(|input: &[u8]| {
     let (status, rest) = line(input);
@@ -168,7 +169,7 @@ impl Worker {
                 .fetcher
                 .next_event(now)
                 .expect("there is something to wait for");
-            let pause = next.duration_since(now).max(SignedDuration::from_millis(1));
+            let pause = next.duration_since(now).max(SignedDuration::from_secs(1));
             assert!(
                 pause <= SignedDuration::from_hours(1),
                 "it waits for {pause}"

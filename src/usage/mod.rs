@@ -37,6 +37,7 @@ mod named;
 mod nesting;
 mod number;
 mod path;
+mod plain;
 mod scan;
 mod tally;
 mod token;

@@ -1,19 +1,23 @@
 //! Which model a request's body names, for whoever decides by it: where two servers could read two, it names none.
 //!
 //! Only JSON names one, an object in UTF-8. Servers disagree about a member that stands twice (the first counts, or the last),
-//! about its case (Go's JSON does not look at it), and about what comes behind a document; about forms they disagree in more
+//! about its case (Go's JSON does not look at it), about what comes behind a document, and some read comments (`plain`); about forms they disagree in more
 //! ways than anybody can list: delimiters, line ends, escapes, which of two fields counts. The meter next door goes with the
 //! most of them; here all of that is unclear.
 
 use super::inflate::Coding;
 use super::model::ModelName;
+use super::plain::PlainText;
 use super::scan::{Layout, Scanner};
 use super::tree::{Node, model, object};
 
 static BODY: Node = object(&[("model", model(0))]);
 
 /// A body as it comes.
-pub struct NamedModel(Body);
+pub struct NamedModel {
+    body: Body,
+    text: PlainText,
+}
 
 enum Body {
     /// Nothing but white space yet.
@@ -41,7 +45,7 @@ impl NamedModel {
     pub fn of(content_type: Option<&[u8]>, content_encoding: Option<&[u8]>) -> Self {
         let is_json = content_type.is_none_or(is_json);
         let is_plain = Coding::of(content_encoding) == Coding::Identity;
-        Self(if is_json && is_plain {
+        Self::with(if is_json && is_plain {
             Body::Blank
         } else {
             Body::Unclear
@@ -50,16 +54,25 @@ impl NamedModel {
 
     /// A body that cannot be read.
     pub fn unclear() -> Self {
-        Self(Body::Unclear)
+        Self::with(Body::Unclear)
+    }
+
+    fn with(body: Body) -> Self {
+        let text = PlainText::default();
+        Self { body, text }
     }
 
     /// More of the body.
     pub fn push(&mut self, bytes: &[u8]) {
-        let bytes = match self.0 {
+        if matches!(self.body, Body::Unclear) || !self.text.push(bytes) {
+            self.body = Body::Unclear;
+            return;
+        }
+        let bytes = match self.body {
             Body::Blank => bytes.trim_ascii_start(),
             _ => bytes,
         };
-        self.0 = match (std::mem::replace(&mut self.0, Body::Unclear), bytes) {
+        self.body = match (std::mem::replace(&mut self.body, Body::Unclear), bytes) {
             (Body::Blank, []) => Body::Blank,
             (Body::Blank, [b'{', ..]) => {
                 read(Box::new(Scanner::new(&BODY, Layout::Document)), bytes)
@@ -73,7 +86,7 @@ impl NamedModel {
 
     /// What it names.
     pub fn named(&self) -> Named<'_> {
-        match &self.0 {
+        match &self.body {
             Body::Unclear => Named::Unclear,
             Body::Blank | Body::Json(_) => Named::NotYet,
             Body::Over(scanner) => scanner
@@ -173,6 +186,24 @@ mod tests {
             (r#"{"model":"m","mod\u0065l":"n"}"#, None),
             (r#"{"model":"m"}{"model":"n"}"#, None),
             ("{\"model\":\"m\"}\n--B\r\n", None),
+            // One for who reads comments, single quotes or text without quotes, another one for all others.
+            (r#"{"a":[1],"model":"m","b":[1]}"#, Some("m")),
+            (
+                r#"{"a":[/*"*/1],"model":"n","b":[/*"*/1],"model":"m"}"#,
+                None,
+            ),
+            (
+                "{\"a\":[#\"\n1],\"model\":\"n\",\"b\":[#\"\n1],\"model\":\"m\"}",
+                None,
+            ),
+            (r#"{"a":['"'],"model":"n","b":['"'],"model":"m"}"#, None),
+            (r#"{"a":[t"],"model":"n","b":[t"],"model":"m"}"#, None),
+            (r#"{"a":["x"y],"model":"m"}"#, None),
+            ("{\"a\":[\"\u{1}\"],\"model\":\"m\"}", None),
+            (
+                r#"{"a":[-1.5e+3,true,false,null,NaN,-Infinity,"\""],"model":"m"}"#,
+                Some("m"),
+            ),
             // None.
             ("{}", None),
             ("", None),

@@ -28,11 +28,11 @@ impl<'de> Deserialize<'de> for Members {
 }
 
 /// What servers of different kinds read: the last member of that name, the first one, the last in any case; and, where they
-/// stop at the end of the first document, whatever follows it.
+/// stop at the end of the first document, whatever follows it. None at all reads what is no JSON.
 pub fn servers(body: &[u8]) -> Vec<Option<String>> {
     let mut documents = serde_json::Deserializer::from_slice(body).into_iter::<Members>();
     let Some(Ok(Members(members))) = documents.next() else {
-        return vec![None];
+        return Vec::new();
     };
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let exact = || members.iter().filter(|(name, _)| name == "model");
