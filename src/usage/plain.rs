@@ -31,7 +31,11 @@ impl PlainText {
         match (self.place, byte) {
             // RFC 8259 section 7: control characters MUST be escaped.
             (Place::InString | Place::Escaped, ..0x20) => return false,
-            (Place::Escaped, _) => self.place = Place::InString,
+            // The escapes that there are. Of another one, some readers drop the backslash.
+            (Place::Escaped, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u') => {
+                self.place = Place::InString;
+            }
+            (Place::Escaped, _) => return false,
             (Place::InString, b'\\') => self.place = Place::Escaped,
             (Place::InString, b'"') => {
                 self.place = Place::Outside;
