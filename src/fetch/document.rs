@@ -333,10 +333,12 @@ impl Schedule {
     }
 
     /// What was had then was refused where it was presented: it serves no more, and a newer one is asked for, unless
-    /// that was done within [`Terms::cooldown`] already. Of what has been replaced meanwhile, it says nothing new.
+    /// that was done within [`Terms::cooldown`] already, or none can be had for now. Of what has been replaced meanwhile, it
+    /// says nothing new.
     pub fn rejected(&mut self, fetched_at: Timestamp, now: Timestamp) {
         let is_ours = |good: &Good| good.fetched_at == fetched_at && !good.rejected;
         if self.good.as_ref().is_some_and(is_ours)
+            && self.failures == 0
             && self.hurry(Cause::Rejected, now) == Refresh::Coming
             && let Some(good) = &mut self.good
         {
