@@ -308,7 +308,7 @@ fn one_line_each(envoy: &Envoy, flag: &str) {
 }
 
 #[test]
-fn a_client_that_leaves_in_the_middle_leaves_one_line_with_what_was_known() {
+fn pro_11_a_client_that_leaves_in_the_middle_leaves_one_line_with_what_was_known() {
     let server = Server::start(model_server(Then::Silence));
     let envoy = Envoy::start(Setup::with(gate()).model(server.address()));
     for (place, begun) in BEGUN.iter().enumerate() {
@@ -319,7 +319,7 @@ fn a_client_that_leaves_in_the_middle_leaves_one_line_with_what_was_known() {
 }
 
 #[test]
-fn a_model_server_that_hangs_up_in_the_middle_leaves_one_line_with_what_was_known() {
+fn pro_11_a_model_server_that_hangs_up_in_the_middle_leaves_one_line_with_what_was_known() {
     let server = Server::start(model_server(Then::HangUp));
     let envoy = Envoy::start(Setup::with(gate()).model(server.address()));
     for (place, begun) in BEGUN.iter().enumerate() {
@@ -332,7 +332,7 @@ fn a_model_server_that_hangs_up_in_the_middle_leaves_one_line_with_what_was_know
 }
 
 #[test]
-fn a_call_that_is_never_answered_leaves_one_line_without_tokens() {
+fn pro_11_a_call_that_is_never_answered_leaves_one_line_without_tokens() {
     for (then, flag, status) in [
         // The client had enough of waiting: nobody was sent a status.
         (Then::Silence, "DC", None),

@@ -140,7 +140,7 @@ fn a_key_of_the_environment_is_good_and_stands_nowhere() {
 }
 
 #[test]
-fn those_who_waited_are_refused_as_if_they_had_not() {
+fn flo_02_those_who_waited_are_refused_as_if_they_had_not() {
     let (issuer, upstream) = (Issuer::start(), Upstream::start());
     issuer.jwks_mood(Mood::Slow(Duration::from_secs(2)));
     let setup = Setup::with(json!({ "endpoints": [by_token("/e", &issuer)] }))
@@ -203,7 +203,7 @@ fn those_who_waited_are_refused_as_if_they_had_not() {
 }
 
 #[test]
-fn there_is_room_for_a_thousand_to_wait_and_the_others_are_told_to_come_back() {
+fn key_18_and_vm_07_there_is_room_for_a_thousand_to_wait_and_the_others_are_told_to_come_back() {
     let (issuer, upstream) = (Issuer::start(), Upstream::start());
     issuer.jwks_mood(Mood::Slow(Duration::from_secs(4)));
     let plugin = json!({ "endpoints": [by_token("/e", &issuer)] });

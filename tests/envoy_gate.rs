@@ -256,7 +256,7 @@ fn the_access_log_tells_who_came_and_why_they_were_refused() {
 }
 
 #[test]
-fn a_bad_configuration_leaves_the_one_in_force_and_says_what_is_wrong() {
+fn vm_05_a_bad_configuration_leaves_the_one_in_force_and_says_what_is_wrong() {
     let upstream = Upstream::start();
     let mut envoy = Envoy::start(
         Setup::with(one_key_endpoint())
@@ -285,7 +285,7 @@ fn a_bad_configuration_leaves_the_one_in_force_and_says_what_is_wrong() {
 }
 
 #[test]
-fn envoy_does_not_start_with_a_configuration_that_the_filter_refuses() {
+fn vm_05_envoy_does_not_start_with_a_configuration_that_the_filter_refuses() {
     let upstream = Upstream::start();
     let mut bad = one_key_endpoint();
     bad["endpoints"][1]["authorizer"] = json!({ "type": "api_kee" });
@@ -294,7 +294,7 @@ fn envoy_does_not_start_with_a_configuration_that_the_filter_refuses() {
 }
 
 #[test]
-fn a_key_in_the_configuration_is_never_logged() {
+fn vm_05_a_key_in_the_configuration_is_never_logged() {
     let (_upstream, envoy) = gate();
     envoy
         .get("/v1/chat/completions")

@@ -79,7 +79,7 @@ fn wait_until(what: &str, at_most: Duration, done: impl Fn() -> bool) -> Duratio
 }
 
 #[test]
-fn a_revoked_key_is_dead_on_all_workers_within_three_seconds_and_nobody_else_notices() {
+fn vm_10_a_revoked_key_is_dead_on_all_workers_within_three_seconds_and_nobody_else_notices() {
     let server = KeyServer::start(document(&["steady", "leaked"]));
     let envoy = gate(&server, plugin("1s"));
     let url = envoy.url();

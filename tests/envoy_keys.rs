@@ -74,7 +74,7 @@ fn tokens_by_strangers(issuer: &Issuer, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_rotation_is_found_at_its_first_use_and_costs_one_fetch() {
+fn key_21_and_vm_10_a_rotation_is_found_at_its_first_use_and_costs_one_fetch() {
     let (mut issuer, upstream) = (Issuer::start(), Upstream::start());
     let envoy = Envoy::start(setup(&issuer, &upstream, &json!({})));
     admitted_after(&envoy, &issuer.token("acme"), Duration::from_secs(10));
@@ -104,7 +104,7 @@ fn a_rotation_is_found_at_its_first_use_and_costs_one_fetch() {
 }
 
 #[test]
-fn a_withdrawn_key_is_dead_everywhere_within_one_refresh() {
+fn key_15_and_vm_10_a_withdrawn_key_is_dead_everywhere_within_one_refresh() {
     let (mut issuer, upstream) = (Issuer::start(), Upstream::start());
     let envoy = Envoy::start(setup(&issuer, &upstream, &json!({ "refresh": "2s" })));
     let old = issuer.token("acme");
@@ -118,7 +118,7 @@ fn a_withdrawn_key_is_dead_everywhere_within_one_refresh() {
 }
 
 #[test]
-fn three_hundred_unknown_keys_cost_the_issuer_next_to_nothing() {
+fn key_20_three_hundred_unknown_keys_cost_the_issuer_next_to_nothing() {
     let (issuer, upstream) = (Issuer::start(), Upstream::start());
     let envoy = Envoy::start(setup(&issuer, &upstream, &json!({})));
     let good = issuer.token("acme");
@@ -143,7 +143,7 @@ fn three_hundred_unknown_keys_cost_the_issuer_next_to_nothing() {
 }
 
 #[test]
-fn an_envoy_that_starts_before_its_issuer_serves_soon_after_it_is_there() {
+fn key_13_an_envoy_that_starts_before_its_issuer_serves_soon_after_it_is_there() {
     let (mut issuer, upstream) = (Issuer::start(), Upstream::start());
     issuer.goes_away();
     let envoy = Envoy::start(setup(&issuer, &upstream, &json!({})));
@@ -157,7 +157,7 @@ fn an_envoy_that_starts_before_its_issuer_serves_soon_after_it_is_there() {
 }
 
 #[test]
-fn forty_requests_that_wait_cost_one_fetch() {
+fn key_18_forty_requests_that_wait_cost_one_fetch() {
     let (issuer, upstream) = (Issuer::start(), Upstream::start());
     issuer.jwks_mood(Mood::Slow(Duration::from_millis(1500)));
     let envoy = Envoy::start(setup(&issuer, &upstream, &json!({})));
@@ -171,7 +171,7 @@ fn forty_requests_that_wait_cost_one_fetch() {
 }
 
 #[test]
-fn a_good_token_never_fails_while_the_issuer_is_away_for_less_than_the_operator_allows() {
+fn key_14_a_good_token_never_fails_while_the_issuer_is_away_for_less_than_the_operator_allows() {
     let (mut issuer, upstream) = (Issuer::start(), Upstream::start());
     let envoy = Envoy::start(setup(&issuer, &upstream, &json!({ "refresh": "1s" })));
     admitted_after(&envoy, &issuer.token("acme"), Duration::from_secs(10));

@@ -144,7 +144,7 @@ fn others_are_served(envoy: &Envoy, well: &Issuer) {
 }
 
 #[test]
-fn an_issuer_in_trouble_is_503_for_its_own_and_for_nobody_else_and_heals_by_itself() {
+fn key_13_an_issuer_in_trouble_is_503_for_its_own_and_for_nobody_else_and_heals_by_itself() {
     let (mut issuers, well, upstream) = (issuers(), Issuer::start(), Upstream::start());
     let mut envoy = Envoy::start(setup(&issuers, &well, &upstream));
 
@@ -212,7 +212,8 @@ fn an_issuer_in_trouble_is_503_for_its_own_and_for_nobody_else_and_heals_by_itse
 }
 
 #[test]
-fn requests_that_wait_for_keys_go_on_together_and_those_who_leave_are_not_missed() {
+fn key_18_19_and_25_requests_that_wait_for_keys_go_on_together_and_those_who_leave_are_not_missed()
+{
     let (issuer, upstream) = (Issuer::start(), Upstream::start());
     issuer.jwks_mood(Mood::Slow(Duration::from_secs(2)));
     let plugin: Value = json!({ "endpoints": [{ "name": "infer", "path": "/infer", "authorizer": {

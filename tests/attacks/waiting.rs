@@ -258,7 +258,7 @@ fn key_25_edits_in_quick_succession_leave_no_context_behind() {
 }
 
 #[test]
-fn a_new_vm_after_a_trap_finds_what_was_fetched() {
+fn vm_02_a_new_vm_after_a_trap_finds_what_was_fetched() {
     let mut gate = Gate::with(Proxy::workers(2), &policy());
     assert_eq!(gate.callouts(), 1);
     // A status that Envoy does not give there: the SDK panics.
@@ -280,7 +280,7 @@ fn a_new_vm_after_a_trap_finds_what_was_fetched() {
 }
 
 #[test]
-fn a_new_vm_after_a_trap_in_the_middle_of_a_fetch_fetches_anew() {
+fn vm_02_a_new_vm_after_a_trap_in_the_middle_of_a_fetch_fetches_anew() {
     let mut gate = slow_issuer(2, 1);
     let lost = gate.crowd(2, 2);
     gate.advance(Duration::from_millis(100));

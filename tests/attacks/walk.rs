@@ -302,7 +302,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_in_whatever_order_every_request_is_decided_once(events in events()) {
+    fn flo_02_whatever_happens_in_whatever_order_every_request_is_decided_once(events in events()) {
         let mut walk = Walk::start();
         for event in events {
             walk.perform(event);

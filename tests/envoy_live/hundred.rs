@@ -168,14 +168,14 @@ impl Drop for Stopper<'_> {
 }
 
 #[test]
-fn a_hundred_edits_by_rename_fail_no_request_and_each_is_in_force_at_once() {
+fn vm_06_a_hundred_edits_by_rename_fail_no_request_and_each_is_in_force_at_once() {
     a_hundred_edits(Setup::live, |envoy, configuration| {
         applied(configuration, &envoy.live_file());
     });
 }
 
 #[test]
-fn a_hundred_edits_of_a_config_map_fail_no_request_and_each_is_in_force_at_once() {
+fn vm_06_a_hundred_edits_of_a_config_map_fail_no_request_and_each_is_in_force_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("filter.json");
     a_hundred_edits(Setup::mounted, |envoy, configuration| {

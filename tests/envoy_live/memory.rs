@@ -14,7 +14,7 @@ const WARM: usize = 100;
 const MOST_KIB: u64 = 6 * 1024;
 
 #[test]
-fn memory_stays_flat_however_many_edits_come() {
+fn vm_06_and_07_memory_stays_flat_however_many_edits_come() {
     let edits = std::env::var("EDITS").map_or(EDITS, |text| text.parse().expect("a number"));
     let configuration = |number: usize| {
         let mut endpoints = vec![chat(&["steady-key", &format!("key-{number}")])];

@@ -72,7 +72,8 @@ fn a_bad_edit_is_refused_by_the_command_before_envoy_sees_it() {
 }
 
 #[test]
-fn one_bad_endpoint_among_a_hundred_leaves_the_old_ones_serving_and_every_error_is_in_the_log() {
+fn vm_05_one_bad_endpoint_among_a_hundred_leaves_the_old_ones_serving_and_every_error_is_in_the_log()
+ {
     let mut envoy = live(of(&["good-key"]));
     let counters = ["update_rejected", "config_fail"];
     let before = counters.map(|counter| envoy.edits(counter));
@@ -104,7 +105,7 @@ fn one_bad_endpoint_among_a_hundred_leaves_the_old_ones_serving_and_every_error_
 }
 
 #[test]
-fn a_file_that_is_cut_off_anywhere_leaves_the_old_one_serving() {
+fn vm_05_a_file_that_is_cut_off_anywhere_leaves_the_old_one_serving() {
     let envoy = live(of(&["good-key"]));
     let whole = std::fs::read_to_string(envoy.live_file()).expect("the file");
     for cut in [0, 1, whole.len() / 3, whole.len() / 2, whole.len() - 1] {

@@ -95,7 +95,7 @@ fn the_shipped_set_up_serves_and_takes_edits() {
 }
 
 #[test]
-fn a_file_that_is_bad_when_envoy_starts_lets_nobody_do_anything_until_it_is_mended() {
+fn vm_05_a_file_that_is_bad_when_envoy_starts_lets_nobody_do_anything_until_it_is_mended() {
     let (folder, upstream) = (tempfile::tempdir().expect("a folder"), Upstream::start());
     let bad = replaced(
         watched(),

@@ -74,7 +74,7 @@ fn tenant(echo: &[u8]) -> String {
 }
 
 #[test]
-fn edits_under_load_fail_no_request_and_are_in_force_on_the_connections_that_stay() {
+fn vm_06_edits_under_load_fail_no_request_and_are_in_force_on_the_connections_that_stay() {
     let (issuer, upstream) = (Issuer::start(), Upstream::start());
     let setup = Setup::with(configuration(0, &issuer))
         .model(upstream.address())
@@ -173,8 +173,7 @@ fn every_mistake_of_a_bad_configuration_is_named_in_envoys_log() {
 }
 
 #[test]
-fn requests_that_wait_for_keys_when_an_edit_comes_are_judged_by_the_configuration_they_came_under()
-{
+fn key_25_and_vm_06_requests_that_wait_when_an_edit_comes_are_judged_by_what_they_came_under() {
     let (issuer, upstream) = (Issuer::start(), Upstream::start());
     issuer.jwks_mood(Mood::Slow(Duration::from_secs(3)));
     let setup = Setup::with(configuration(0, &issuer))
