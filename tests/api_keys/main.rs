@@ -12,6 +12,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod clock;
 mod key_sets;
 mod models;
 mod restrictions;

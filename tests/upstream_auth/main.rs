@@ -5,6 +5,7 @@
 //! | [`lent`] | UPC-01 02 03, FLO-01 03: one credential leaves, and it is ours |
 //! | [`token`] | UPC-07 09, FLO-04 06: the life of a token that is fetched |
 //! | [`answers`] | UPC-05: what a token endpoint may answer |
+//! | [`clock`] | CLM-07: the clock is set |
 //!
 //! UPC-04, 06, 08 and 10 are said of one room alone: in `src/upstream`, `src/fetch/access_token` and `tests/config`.
 #![allow(
@@ -21,6 +22,7 @@
 mod harness;
 
 mod answers;
+mod clock;
 mod lent;
 mod token;
 

@@ -15,7 +15,7 @@ use crate::{
 const ROOM: usize = 1024;
 
 /// An authorization server that numbers its tokens, each good for that long.
-fn numbered(setup: &crate::harness::proxy::Setup, expires_in: u64) {
+pub fn numbered(setup: &crate::harness::proxy::Setup, expires_in: u64) {
     let mut count = 0;
     setup.cluster(AUTH).replies(TOKEN, move |_| {
         count += 1;
