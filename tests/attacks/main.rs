@@ -15,6 +15,8 @@
 //! | [`waiting`] | KEY-16 18 19 25: requests that wait for keys |
 //! | [`shared`] | KEY-22 23: what workers tell each other |
 //! | [`discovery`] | DIS-01 to 06 |
+//! | [`host`] | VM-09: calls of the host that fail |
+//! | [`memory`] | VM-07: what has a bound |
 //! | [`walk`] | all of it in random order |
 //!
 //! Not here, and why:
@@ -31,6 +33,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::string_slice,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and says on stderr which case it was at"
@@ -41,7 +44,9 @@ mod harness;
 
 mod claims;
 mod discovery;
+mod host;
 mod keys;
+mod memory;
 mod refresh;
 mod remembered;
 mod shared;

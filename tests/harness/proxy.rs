@@ -253,6 +253,19 @@ impl Proxy {
         setup::fail_next(&self.process, hostcall, times, status);
     }
 
+    /// After so many more calls of that import one gives this status and does nothing.
+    pub fn fail_after(&mut self, hostcall: &str, calls: u64, status: Status) {
+        let mut world = self.process.world();
+        let faults = world.faults.entry(hostcall.to_owned()).or_default();
+        faults.extend((0..calls).map(|_| None));
+        faults.push_back(Some(status));
+    }
+
+    /// No call fails any more because a test said so.
+    pub fn fail_no_more(&mut self) {
+        self.process.world().faults.clear();
+    }
+
     /// How often that import was called.
     pub fn hostcalls(&self, hostcall: &str) -> u64 {
         self.process

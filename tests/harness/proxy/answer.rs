@@ -107,6 +107,11 @@ impl Answer {
         )
     }
 
+    /// Whether the upstream's answer came back.
+    pub fn is_admitted(&self) -> bool {
+        self.end == End::Upstream
+    }
+
     pub fn is_pending(&self) -> bool {
         self.end == End::Pending
     }

@@ -133,7 +133,7 @@ pub(super) fn fail_next(process: &Process, hostcall: &str, times: usize, status:
         .faults
         .entry(hostcall.to_owned())
         .or_default()
-        .extend(std::iter::repeat_n(status, times));
+        .extend(std::iter::repeat_n(Some(status), times));
 }
 
 pub(super) fn log_text(process: &Process) -> String {

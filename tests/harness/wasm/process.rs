@@ -51,7 +51,8 @@ pub struct World {
     pub metrics: BTreeMap<String, u64>,
     pub histograms: BTreeMap<String, Vec<u64>>,
     pub log: Vec<(Level, String)>,
-    pub faults: BTreeMap<String, VecDeque<Status>>,
+    /// What the next calls of an import give instead of their own status; where there is nothing, that.
+    pub faults: BTreeMap<String, VecDeque<Option<Status>>>,
     pub hostcalls: BTreeMap<&'static str, u64>,
     pub crypto: HostCrypto,
     pub signatures_checked: u64,
@@ -83,7 +84,7 @@ impl World {
     /// Counts a hostcall, and says which status a test wants it to give instead of its own.
     pub fn hostcall(&mut self, name: &'static str) -> Option<Status> {
         *self.hostcalls.entry(name).or_default() += 1;
-        self.faults.get_mut(name)?.pop_front()
+        self.faults.get_mut(name)?.pop_front()?
     }
 }
 

@@ -15,6 +15,21 @@ pub enum Status {
     Unimplemented = 12,
 }
 
+impl Status {
+    /// All but the good one.
+    pub const FAILURES: [Self; 9] = [
+        Self::NotFound,
+        Self::BadArgument,
+        Self::SerializationFailure,
+        Self::ParseFailure,
+        Self::InvalidMemoryAccess,
+        Self::Empty,
+        Self::CasMismatch,
+        Self::InternalFailure,
+        Self::Unimplemented,
+    ];
+}
+
 /// Why a hostcall did not succeed: a status for the filter, or a trap that it cannot see.
 pub enum Failure {
     Status(Status),
