@@ -14,7 +14,7 @@ mod worker;
 
 use std::time::Duration;
 
-use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, LogLevel};
 
 use crate::authorizer::jwt::host_crypto;
@@ -35,7 +35,12 @@ mod entry_point {
 pub fn start() {
     proxy_wasm::set_log_level(LogLevel::Info);
     host_crypto::install(verify_signature);
-    proxy_wasm::set_root_context(|id| Box::new(Root::new(id)));
+    proxy_wasm::set_root_context(root);
+}
+
+/// The plugin, for one configuration of it.
+pub fn root(id: u32) -> Box<dyn RootContext> {
+    Box::new(Root::new(id))
 }
 
 /// A stream of a plugin without a policy. Envoy makes none, since it refuses a plugin whose configuration fails.

@@ -91,6 +91,8 @@ pub struct Setup {
     pub module: Option<PathBuf>,
     /// Another HTTP filter, on a listener of its own beside ours.
     pub beside: Option<Value>,
+    /// HTTP filters between ours and the router.
+    pub behind: Vec<Value>,
     /// The virtual hosts, if not all requests go to [`MODEL`].
     pub virtual_hosts: Option<Value>,
     /// Access loggers beside the harness's own. What they write to `/dev/stdout` is in [`TOLD`].
@@ -122,6 +124,7 @@ impl Setup {
             environment: Vec::new(),
             module: None,
             beside: None,
+            behind: Vec::new(),
             virtual_hosts: None,
             access_log: Vec::new(),
             tls: None,
@@ -277,6 +280,12 @@ impl Setup {
 
     fn connection_manager(&self, folder: &Path, filter: &Value) -> Value {
         let listener = self.listener;
+        let router = json!({
+            "name": "envoy.filters.http.router",
+            "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+        });
+        let filters = [filter].into_iter().chain(&self.behind).chain([&router]);
+        let filters: Vec<_> = filters.collect();
         let mut manager = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "gate",
@@ -289,10 +298,7 @@ impl Setup {
             "stream_idle_timeout": "30s",
             "upgrade_configs": [{ "upgrade_type": "websocket" }],
             "access_log": self.access_logs(folder),
-            "http_filters": [filter, {
-                "name": "envoy.filters.http.router",
-                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
-            }],
+            "http_filters": filters,
             "route_config": { "virtual_hosts": self.virtual_hosts.clone().unwrap_or_else(|| json!([{
                 "name": "all",
                 "domains": ["*"],

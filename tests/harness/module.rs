@@ -16,17 +16,25 @@ pub fn filter() -> &'static Path {
     })
 }
 
-/// `examples/verify_probe.rs`. A module has one entry point, so the filter's own is left out of it, in a folder of its
-/// own.
+/// `examples/verify_probe.rs`.
 pub fn probe() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let example = ["--example", "verify_probe", "--no-default-features"];
-        build(
-            "verify_probe.wasm",
-            &[&example[..], &["--target-dir", "target/probe"]].concat(),
-        )
-    })
+    BUILT.get_or_init(|| without_entry_point("verify_probe"))
+}
+
+/// `examples/trapping_filter.rs`.
+pub fn trapping() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| without_entry_point("trapping_filter"))
+}
+
+/// A module has one entry point, so the filter's own is left out of an example's, in a folder of its own.
+fn without_entry_point(name: &str) -> PathBuf {
+    let example = ["--example", name, "--no-default-features"];
+    build(
+        &format!("{name}.wasm"),
+        &[&example[..], &["--target-dir", "target/probe"]].concat(),
+    )
 }
 
 /// A program of `examples/`, for containers and the like.

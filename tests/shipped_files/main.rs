@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Reader {
     /// Envoy: as a bootstrap (`envoy_plumbing`, `envoy_mesh`, `envoy_compose` run them) or as a part of one
-    /// (`envoy_access_logs`, `envoy_mesh`).
+    /// (`envoy_access_logs`, `envoy_mesh`, `envoy_traps`).
     Envoy,
     /// Kubernetes, Istio, Envoy Gateway: here, and `envoy_mesh`.
     Kubernetes,
@@ -42,7 +42,7 @@ enum Reader {
     Schema,
 }
 
-const FILES: [(&str, Reader); 31] = [
+const FILES: [(&str, Reader); 32] = [
     ("access-logs/json.yaml", Reader::Envoy),
     ("access-logs/opentelemetry.yaml", Reader::Envoy),
     ("compose/envoy.yaml", Reader::Envoy),
@@ -74,6 +74,7 @@ const FILES: [(&str, Reader); 31] = [
     ("prometheus/alerts.yaml", Reader::Metrics),
     ("prometheus/alerts_test.yaml", Reader::Metrics),
     ("providers.yaml", Reader::Envoy),
+    ("second-lock.yaml", Reader::Envoy),
     ("tenantgate.schema.json", Reader::Schema),
     ("whole-file.schema.json", Reader::Schema),
     // Of the base; they are rendered with it.
