@@ -135,6 +135,10 @@ fn gate() -> Gate {
 
 fn prepare(gate: &mut Gate, scene: &Scene) {
     if matches!(scene.before, Before::ANewVm) {
+        // Nothing that another worker might have fetched either.
+        for key in gate.shared_keys() {
+            gate.set_shared_data(&key, "");
+        }
         gate.reload(0);
     }
 }
@@ -144,12 +148,12 @@ fn play(gate: &mut Gate, scene: &Scene) -> Answer {
         Before::Nothing => {}
         Before::ANewVm => {
             let stream = gate.start(scene.request.clone());
-            gate.settle();
+            gate.advance(Duration::from_millis(100));
             return gate.answer(stream);
         }
         Before::ASecond => gate.advance(Duration::from_secs(1)),
         // It may be refused, by the host's failure.
-        Before::AnEdit => drop(gate.try_reconfigure(&config())),
+        Before::AnEdit => drop(gate.try_reconfigure(config())),
     }
     let answer = gate.send(scene.request.clone());
     gate.settle();

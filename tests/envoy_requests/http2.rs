@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::h2::{Answer, Fields, get, send};
 use crate::harness::Listener;
+use crate::harness::h2::{Answer, Fields, get, send};
 use crate::{K, LISTENERS, chat_and_health, config, gate, keys, stands};
 
 fn with<'a>(path: &'a str, more: &[(&'a str, &'a [u8])]) -> Fields<'a> {

@@ -1,8 +1,8 @@
 //! What a caller may put into a request, as far as only a real Envoy can show it: its parser, its own cleaning of
 //! headers, its idea of host and address, its trailers, upgrades and protocols. The rows are those of `requests`.
 //!
-//! Rows without a test here: PRO-06, PRO-08 and PRO-11 are about time, PRO-09 is Envoy's own promise, and Envoy as it is
-//! documented takes no extended CONNECT and no CONNECT-UDP (PRO-01, PRO-02).
+//! Rows without a test here: PRO-06 and PRO-08 are about time, PRO-11 is in `tests/envoy_faults`, PRO-09 is Envoy's own
+//! promise, and Envoy as it is documented takes no extended CONNECT and no CONNECT-UDP (PRO-01, PRO-02).
 
 #![allow(
     clippy::expect_used,
@@ -14,7 +14,6 @@
 )]
 
 mod any_bytes;
-mod h2;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod headers;
