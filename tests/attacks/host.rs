@@ -40,7 +40,8 @@ const SURVIVED: [(&str, &[Status]); 21] = {
         ("proxy_remove_header_map_value", &[]),
         ("proxy_replace_header_map_value", &[]),
         ("proxy_send_local_response", &[]),
-        ("proxy_set_effective_context", &[BadArgument]),
+        // A stream that has left is lived with; the SDK insists on the context that a callback is for.
+        ("proxy_set_effective_context", &[]),
         ("proxy_set_property", &[]),
         ("proxy_set_shared_data", &[CasMismatch]),
         ("proxy_set_tick_period_milliseconds", &[]),
@@ -220,12 +221,7 @@ fn vm_09_no_status_of_any_call_lets_anybody_in_and_those_that_envoy_gives_cost_n
                         continue;
                     }
                     ended += 1;
-                    assert!(
-                        !may_live,
-                        "{}, {fault}: the VM has ended\n{}",
-                        scene.name,
-                        gate.log_text()
-                    );
+                    assert!(!may_live, "{}, {fault}: the VM has ended", scene.name);
                     gate.reload(0);
                     gate.settle();
                     play(&mut gate, &scene);

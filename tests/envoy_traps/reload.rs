@@ -71,7 +71,7 @@ fn nothing_counts_backwards(envoy: &Envoy) {
         assert!(value < 1 << 63, "{name}: {value}");
         seen += 1;
     }
-    assert!(seen > 10, "{stats}");
+    assert!(seen >= 5, "{stats}");
 }
 
 #[test]
