@@ -19,8 +19,6 @@ mod strangers;
 mod upstream;
 mod vanishing;
 
-use std::time::{Duration, Instant};
-
 use harness::Envoy;
 use harness::issuer::AUDIENCE;
 use serde_json::{Value, json};
@@ -48,24 +46,9 @@ fn name(path: &str) -> String {
     path.trim_start_matches('/').replace('/', ".")
 }
 
-/// No stream is left, on either side, and the VM that was there at the start is the one that is there.
+/// No stream is left, and the VM that was there at the start is the one that is there.
 fn comes_to_rest(envoy: &mut Envoy) {
-    let since = Instant::now();
-    let active = |envoy: &Envoy| {
-        [
-            "http.gate.downstream_rq_active",
-            "cluster.model.upstream_rq_active",
-        ]
-        .map(|gauge| envoy.stat(gauge))
-    };
-    while active(envoy) != [0, 0] {
-        assert!(
-            since.elapsed() < Duration::from_secs(20),
-            "{:?}",
-            active(envoy)
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    envoy.comes_to_rest();
     assert!(envoy.is_running());
     assert!(!envoy.log().contains("panicked"), "{}", envoy.log());
     assert_eq!(envoy.stat("wasm.tenantgate.vm_reload_success"), 0);

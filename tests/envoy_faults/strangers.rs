@@ -46,6 +46,7 @@ fn flood(envoy: &Envoy, count: usize, path: &str, credential: &Credential<'_>) -
     (refused(0..count / 10), refused(count / 10..count))
 }
 
+/// Whoever asks for as long as this lives.
 struct Stops<'a>(&'a AtomicBool);
 
 impl Drop for Stops<'_> {

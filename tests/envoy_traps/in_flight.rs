@@ -68,7 +68,7 @@ fn vm_04_fifty_who_wait_for_keys_when_the_vm_ends_are_all_told_in_time_and_none_
         println!("{stage:<16} {WAITING} told within {took:.1?}, well {again:.1?} after that");
         envoy.get("/infer").bearer(&token).send().admitted();
         never_saw(&upstream, "bad");
-        comes_to_rest(&envoy);
+        envoy.comes_to_rest();
         assert!(envoy.is_running());
     }
 }
@@ -132,7 +132,7 @@ fn vm_04_streams_and_uploads_end_with_their_vm_and_what_was_half_said_opens_noth
             }
             assert!(since.elapsed() < Duration::from_secs(30), "{}", envoy.log());
         }
-        comes_to_rest(&envoy);
+        envoy.comes_to_rest();
         assert!(envoy.is_running());
     }
     upstream.saw_nothing();
@@ -149,20 +149,4 @@ fn good_head(envoy: &Envoy) -> u16 {
     head.rsplit_once(' ')
         .and_then(|(_, code)| code.parse().ok())
         .expect("a status")
-}
-
-/// No stream is left behind, here or towards the upstream.
-fn comes_to_rest(envoy: &Envoy) {
-    let since = Instant::now();
-    let active = || {
-        [
-            "http.gate.downstream_rq_active",
-            "cluster.model.upstream_rq_active",
-        ]
-        .map(|gauge| envoy.stat(gauge))
-    };
-    while active() != [0, 0] {
-        assert!(since.elapsed() < Duration::from_secs(20), "{:?}", active());
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }

@@ -217,6 +217,20 @@ impl Envoy {
         std::thread::sleep(Duration::from_millis(100));
     }
 
+    /// Waits until no stream is left, neither here nor towards the model server.
+    pub fn comes_to_rest(&self) {
+        let gauges = [
+            "http.gate.downstream_rq_active",
+            "cluster.model.upstream_rq_active",
+        ];
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while gauges.iter().any(|gauge| self.stat(gauge) > 0) {
+            let active = gauges.map(|gauge| self.stat(gauge));
+            assert!(Instant::now() < deadline, "{active:?} streams are left");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// The configuration as Envoy shows it to whoever asks.
     pub fn config_dump(&self) -> String {
         self.admin("/config_dump?include_eds")
