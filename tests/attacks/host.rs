@@ -2,6 +2,7 @@
 //! request. Nobody is let in by that who would not have been, and nothing goes upstream that should not.
 //!
 //! The SDK has a panic for every status that Envoy does not give to that call; what that costs is a VM, never a decision.
+//! What Envoy does where a VM ends at an edit is not here but in `tests/envoy_traps/second_lock.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
