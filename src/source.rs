@@ -61,7 +61,7 @@ impl AllowList {
     /// # Errors
     /// [`NetworkError`] where it is not certain which addresses are meant.
     pub fn add(&mut self, text: &str) -> Result<(), NetworkError> {
-        // `ipnet` alone would take `010.0.0.0/8`, which others read in octal.
+        // `ipnet` alone would take `010.0.0.0/010`, which others read in octal.
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
@@ -70,6 +70,7 @@ impl AllowList {
             .parse::<IpAddr>()
             .ok()
             .and_then(|address| match prefix {
+                Some(prefix) if prefix != "0" && prefix.starts_with('0') => None,
                 Some(_) => text.parse().ok(),
                 None => Some(IpNet::from(address)),
             })
@@ -172,6 +173,7 @@ mod tests {
             "10.0.0.1/8",
             "010.0.0.0/8",
             "10.0.0.00/8",
+            "10.0.0.0/08",
             "10.0.0.0/",
             "10.0.0",
             "::ffff:10.0.0.0/104",

@@ -7,7 +7,7 @@
 #[path = "../../tests/properties/reference/source.rs"]
 mod reference;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use libfuzzer_sys::fuzz_target;
 use reference::{bits, from_bits};
@@ -51,12 +51,14 @@ fuzz_target!(|input: &[u8]| {
 /// IPv4 in IPv6 clothes.
 fn network(text: &str) -> Option<Network> {
     let (text, length) = match text.split_once('/') {
-        Some((text, length)) => (text, Some(number(length, 3)?)),
+        Some((text, length)) => (text, Some(plain_number(length)?)),
         None => (text, None),
     };
     let address = address(text)?;
     let all = bits(address);
-    let length = length.map_or(all.len(), |length| length as usize);
+    let length = length.map_or(all.len(), |length| {
+        usize::try_from(length).unwrap_or(usize::MAX)
+    });
     let is_mapped =
         all.len() == 128 && all[..80].iter().all(|bit| !bit) && all[80..96].iter().all(|bit| *bit);
     let behind = all.get(length..)?;
@@ -70,7 +72,7 @@ fn caller(attribute: &[u8], mode: SourceAddress) -> Option<IpAddr> {
         Some(host) => address(host.strip_suffix(']')?).filter(IpAddr::is_ipv6)?,
         None => address(host).filter(IpAddr::is_ipv4)?,
     };
-    let port = number(port, 5).filter(|port| *port <= 65_535)?;
+    let port = number(port).filter(|port| *port <= 65_535)?;
     if port == 0 && mode == SourceAddress::Peer {
         return None;
     }
@@ -85,13 +87,19 @@ fn caller(attribute: &[u8], mode: SourceAddress) -> Option<IpAddr> {
 }
 
 /// Decimal digits.
-fn number(text: &str, most_digits: usize) -> Option<u32> {
-    let is_number =
-        (1..=most_digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+fn number(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let digits = text.bytes().map(|digit| u64::from(digit - b'0'));
     is_number.then(|| {
-        text.bytes()
-            .fold(0, |value, digit| value * 10 + u32::from(digit - b'0'))
+        digits.fold(0_u64, |value, digit| {
+            value.saturating_mul(10).saturating_add(digit)
+        })
     })
+}
+
+/// Digits without a zero in front, which some read in octal.
+fn plain_number(text: &str) -> Option<u64> {
+    number(text).filter(|_| text == "0" || !text.starts_with('0'))
 }
 
 /// RFC 4291 section 2.2: eight groups, `::` for as many zeros as are missing, the last two as an IPv4 address.
@@ -135,14 +143,9 @@ fn address(text: &str) -> Option<IpAddr> {
     <[u16; 8]>::try_from(all).ok().map(IpAddr::from)
 }
 
-/// Four numbers, none with a zero in front.
+/// Four numbers.
 fn octets(text: &str) -> Option<[u8; 4]> {
-    let octet = |part: &str| {
-        let is_plain = part == "0" || !part.starts_with('0');
-        u8::try_from(number(part, 3).filter(|_| is_plain)?).ok()
-    };
+    let octet = |part| u8::try_from(plain_number(part)?).ok();
     let octets: Vec<u8> = text.split('.').map(octet).collect::<Option<_>>()?;
-    <[u8; 4]>::try_from(octets)
-        .ok()
-        .map(|octets| Ipv4Addr::from(octets).octets())
+    <[u8; 4]>::try_from(octets).ok()
 }
