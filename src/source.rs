@@ -21,9 +21,9 @@ impl SourceAddress {
     /// Envoy gives an address that it took from `X-Forwarded-For` port 0, which no TCP peer has; under `Peer` such an
     /// address is nobody's. So is one with a zone, a pipe's path, and anything else that is not an address and a port.
     pub fn read(self, attribute: &[u8]) -> Option<IpAddr> {
-        let address: SocketAddr = std::str::from_utf8(attribute).ok()?.parse().ok()?;
-        let zoned = matches!(address, SocketAddr::V6(v6) if v6.scope_id() != 0);
-        if zoned || (self == Self::Peer && address.port() == 0) {
+        let text = std::str::from_utf8(attribute).ok()?;
+        let address: SocketAddr = text.parse().ok()?;
+        if text.contains('%') || (self == Self::Peer && address.port() == 0) {
             return None;
         }
         Some(address.ip().to_canonical())
@@ -127,7 +127,8 @@ mod tests {
             ("127.1:80", false),
             ("0x0a.1:80", false),
             ("010.0.0.1:80", false),
-            ("[fe80::1%1]:80", false),
+            ("[2001:db8::1%1]:80", false),
+            ("[2001:db8::1%0]:80", false),
             ("/tmp/pipe", false),
             ("", false),
         ] {

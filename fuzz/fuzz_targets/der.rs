@@ -9,7 +9,6 @@
 mod stand_in;
 
 use std::cell::RefCell;
-use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use old_p256::elliptic_curve::sec1::ToEncodedPoint as _;
@@ -84,37 +83,32 @@ fn ask(jwk: &Value, algorithm: Algorithm, signature: &[u8]) -> (bool, Option<Ver
 
 /// The signature in DER, if the host was asked.
 fn p256(signature: &[u8]) -> Option<Vec<u8>> {
-    static JWK: LazyLock<Value> = LazyLock::new(|| Key::E1.jwk());
-    let (holds, asked) = ask(&JWK, Algorithm::ES256, signature);
     let expected = old_p256::ecdsa::Signature::from_slice(signature).ok();
     let key = old_p256::ecdsa::VerifyingKey::from(&Key::E1.p256());
-    assert_eq!(
-        holds,
-        expected.is_some_and(|expected| key.verify(MESSAGE, &expected).is_ok())
-    );
-    let der = asked.map(|asked| asked.signature);
-    assert_eq!(
-        der,
-        expected.map(|expected| expected.to_der().as_bytes().to_vec())
-    );
-    der
+    let holds = expected.is_some_and(|expected| key.verify(MESSAGE, &expected).is_ok());
+    let der = expected.map(|expected| expected.to_der().as_bytes().to_vec());
+    elliptic(Key::E1, Algorithm::ES256, signature, holds, der)
 }
 
 /// The same on the other curve.
 fn p384(signature: &[u8]) -> Option<Vec<u8>> {
-    static JWK: LazyLock<Value> = LazyLock::new(|| Key::E3.jwk());
-    let (holds, asked) = ask(&JWK, Algorithm::ES384, signature);
     let expected = old_p384::ecdsa::Signature::from_slice(signature).ok();
     let key = old_p384::ecdsa::VerifyingKey::from(&Key::E3.p384());
-    assert_eq!(
-        holds,
-        expected.is_some_and(|expected| key.verify(MESSAGE, &expected).is_ok())
-    );
-    let der = asked.map(|asked| asked.signature);
-    assert_eq!(
-        der,
-        expected.map(|expected| expected.to_der().as_bytes().to_vec())
-    );
+    let holds = expected.is_some_and(|expected| key.verify(MESSAGE, &expected).is_ok());
+    let der = expected.map(|expected| expected.to_der().as_bytes().to_vec());
+    elliptic(Key::E3, Algorithm::ES384, signature, holds, der)
+}
+
+fn elliptic(
+    key: Key,
+    algorithm: Algorithm,
+    signature: &[u8],
+    expected: bool,
+    der: Option<Vec<u8>>,
+) -> Option<Vec<u8>> {
+    let (holds, asked) = ask(&key.jwk(), algorithm, signature);
+    assert_eq!(holds, expected);
+    assert_eq!(asked.map(|asked| asked.signature), der);
     der
 }
 

@@ -1,9 +1,9 @@
 //! Which model a request's body names, for whoever decides by it: where two servers could read two, it names none.
 //!
-//! Only JSON names one, an object in UTF-8. Servers disagree about a member that stands twice (the first counts, or the last),
-//! about its case (Go's JSON does not look at it), about what comes behind a document, and some read comments (`plain`);
-//! about forms they disagree in more ways than anybody can list: delimiters, line ends, escapes, which of two fields
-//! counts. The meter next door goes with the most of them; here all of that is unclear.
+//! Only JSON names one, an object in UTF-8. Servers disagree about a member that stands twice (the first counts, or the
+//! last), about its case (Go's JSON does not look at it), about comments and what else is not JSON (`plain`), and about what
+//! comes behind a document; about forms they disagree in more ways than anybody can list: delimiters, line ends, escapes,
+//! which of two fields counts. The meter next door goes with the most of them; here all of that is unclear.
 
 use super::inflate::Coding;
 use super::model::ModelName;
