@@ -20,6 +20,32 @@ pub fn read(bytes: &[u8]) -> Option<Value> {
     (reader.at == reader.chars.len()).then_some(value)
 }
 
+/// Equal, but for the last digits of a double: `serde_json` rounds those quickly, not rightly.
+pub fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => same_members(one, other),
+        (Value::Number(one), Value::Number(other)) if one.is_f64() && other.is_f64() => {
+            let (one, other) = (
+                one.as_f64().unwrap_or_default(),
+                other.as_f64().unwrap_or_default(),
+            );
+            let signs = one.is_sign_negative() == other.is_sign_negative();
+            signs && one.to_bits().abs_diff(other.to_bits()) < 4
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// The same of objects.
+pub fn same_members(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    let mut members = one.iter();
+    one.len() == other.len()
+        && members.all(|(name, one)| other.get(name).is_some_and(|other| same(one, other)))
+}
+
 struct Reader {
     chars: Vec<char>,
     at: usize,
