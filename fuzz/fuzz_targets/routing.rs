@@ -1,7 +1,7 @@
 //! Hosts, paths and methods: the router finds what asking every endpoint finds, and no ambiguous path finds anything.
 //!
-//! The input, in lines: endpoints (`HOST PATH METHODS`, where `/` ends the path's line with encoded slashes allowed), an empty
-//! line, requests (`METHOD AUTHORITY PATH`).
+//! The input, in lines: endpoints (`HOST PATH METHODS`; a `%2F` behind the path says that encoded slashes are allowed), an
+//! empty line, requests (`METHOD AUTHORITY PATH`).
 
 #![no_main]
 
@@ -120,7 +120,7 @@ fn request(
         (Ok(method), Ok(authority), Ok(path)) if !authority.starts_with('[') => {
             assert_eq!(found, reference::find(kept, authority, path, method));
         }
-        // Bytes that are no text lead nowhere but for the method, which is no endpoint's then.
+        // A method that is no text, or an address for a host: the matcher knows neither.
         (_, Ok(_), Ok(_)) => {}
         _ => assert!(!matches!(found, Outcome::Endpoint(_) | Outcome::Unknown)),
     }
