@@ -26,7 +26,7 @@ struct Row {
     says: &'static str,
 }
 
-const ROWS: [Row; 29] = [
+const ROWS: [Row; 31] = [
     // No vm_id.
     row(
         ENVOY,
@@ -92,6 +92,21 @@ const ROWS: [Row; 29] = [
         "allow_on_headers_stop_iteration: true\n                failure_policy:",
         "config: allow_on_headers_stop_iteration",
         "leave it out",
+    ),
+    // Envoy routes by another host than the gate judges.
+    row(
+        PROVIDERS,
+        "          strip_trailing_host_dot: true\n",
+        "",
+        "typed_config: strip_trailing_host_dot",
+        "write `strip_trailing_host_dot: true`",
+    ),
+    row(
+        PROVIDERS,
+        "ignore_port_in_host_matching: true",
+        "ignorePortInHostMatching: false",
+        "typed_config: route_config.ignore_port_in_host_matching",
+        "write `ignore_port_in_host_matching: true`",
     ),
     // Clusters that are not there.
     row(
@@ -297,6 +312,44 @@ fn each_mistake_is_warned_of_at_its_place_with_its_mend_and_fails_a_strict_check
         let strict = check(&["--strict"], &file);
         assert_eq!(strict.status.code(), Some(1), "{}", row.to);
         assert_eq!(said(&strict), stderr, "{}", row.to);
+    }
+}
+
+#[test]
+fn where_nothing_is_told_apart_by_hosts_envoy_may_compare_them_as_it_likes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ignore_port = "            ignore_port_in_host_matching: true\n";
+    let strip_dot = "          strip_trailing_host_dot: true\n";
+    let two = "            virtual_hosts:\n            - { name: open, domains: [open.test] }\n";
+    let of_a_host = "path: /healthz\n                      hosts: [open.test]\n";
+    let as_is = ("", "");
+    let (another, judged) = (
+        ("            virtual_hosts:\n", two),
+        ("path: /healthz\n", of_a_host),
+    );
+    for (what, edits, warnings) in [
+        ("one virtual host", [as_is, judged], 0),
+        ("endpoints of every host", [another, as_is], 0),
+        ("both", [another, judged], 2),
+    ] {
+        let mut text = fs::read_to_string(shipped(ENVOY)).expect("a shipped file");
+        for (from, to) in [(ignore_port, ""), (strip_dot, "")]
+            .into_iter()
+            .chain(edits)
+        {
+            assert!(text.contains(from), "{from}");
+            text = text.replacen(from, to, 1);
+        }
+        let file = folder.path().join("hosts.yaml");
+        fs::write(&file, text).expect("a file");
+        let output = check(&["--strict"], &file);
+        let stderr = said(&output);
+        assert_eq!(stderr.lines().count(), warnings, "{what}: {stderr}");
+        assert_eq!(
+            output.status.code(),
+            Some(i32::from(warnings > 0)),
+            "{what}: {stderr}"
+        );
     }
 }
 

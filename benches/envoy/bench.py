@@ -201,8 +201,10 @@ def bootstrap(variant, issuer, upstream=None):
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"},
         "use_remote_address": True,
+        "strip_trailing_host_dot": True,
         "http_filters": [variant.filter, router] if variant.filter else [router],
         "route_config": {
+            "ignore_port_in_host_matching": True,
             "virtual_hosts": [{
                 "name": "all",
                 "domains": ["*"],

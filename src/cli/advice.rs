@@ -2,16 +2,17 @@
 //! told with its place and its mend, like an error.
 //!
 //! Looks at what stands around a plugin configuration, and at what of it only makes sense together with that. Each
-//! complaint's place is counted from the carrier, or from the configuration.
+//! complaint's place is counted from the carrier, from the connection manager around it, or from the configuration.
 
 mod clusters;
+mod hosts;
 mod secrets;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::find::{Carrier, Kind, object, text};
+use super::find::{Carrier, Kind, Manager, object, text};
 use crate::config::{Place, Problems, Report, is_near};
 use crate::policy::Policy;
 use clusters::Reach;
@@ -47,6 +48,13 @@ pub(super) fn of_configuration(
         &here.member("clusters"),
     );
     secrets::check(configuration, &here);
+    report.into_problems()
+}
+
+/// What to say of the connection manager around a carrier, with this configuration in it.
+pub(super) fn of_manager(configuration: &Value, manager: &Manager) -> Problems {
+    let report = Report::default();
+    hosts::check(configuration, manager, &report.root());
     report.into_problems()
 }
 

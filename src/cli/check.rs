@@ -110,6 +110,14 @@ fn check_found(
         let (document, policy) = (&plugin.document, &plugin.policy);
         let advice = advice::of_configuration(document, policy, carrier, documents);
         warn(&advice, &place, warning, outcome);
+        if let Some(manager) = &carrier.manager {
+            let around = Where {
+                file,
+                place: &manager.place,
+            };
+            let advice = advice::of_manager(document, manager);
+            warn(&advice, &around, warning, outcome);
+        }
     }
 }
 

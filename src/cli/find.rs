@@ -2,6 +2,9 @@
 //!
 //! Knows where others keep the configuration of a wasm filter, and nothing of what is in it or of what else they say.
 
+mod member;
+mod place;
+
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -11,6 +14,9 @@ use serde_json::{Map, Value};
 
 use super::read::{documents, has_extension};
 use crate::json;
+pub(super) use member::{member, object, text};
+pub(super) use place::below;
+use place::named_place;
 
 const WASM_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
 
@@ -50,6 +56,15 @@ pub(super) struct Carrier {
     pub members: Map<String, Value>,
     /// Which document of the file it is in.
     pub document: usize,
+    /// The HTTP connection manager that it is a filter of, if that is in the file.
+    pub manager: Option<Manager>,
+}
+
+/// What an HTTP connection manager says, and where.
+#[derive(Clone, Debug)]
+pub(super) struct Manager {
+    pub place: String,
+    pub members: Map<String, Value>,
 }
 
 /// Who reads a carrier.
@@ -159,6 +174,7 @@ fn resource(value: &Value, place: &str, document: usize, found: &mut Vec<Found>)
                 place: below(&place, step),
                 members: members.clone(),
                 document,
+                manager: None,
             };
             let istio = |pointer: &str, step: &str| {
                 let spec = value.pointer(pointer).and_then(Value::as_object);
@@ -189,10 +205,17 @@ fn resource(value: &Value, place: &str, document: usize, found: &mut Vec<Found>)
                     for (name, member) in members {
                         resource(member, &below(&place, name), document, found);
                     }
-                    if kind == Some("EnvoyFilter") {
-                        let carriers = found.iter_mut().skip(before);
-                        for carrier in carriers.filter_map(|found| found.carrier.as_mut()) {
+                    let manages = member(members, &["http_filters", "httpFilters"]).is_some();
+                    let below = found.iter_mut().skip(before);
+                    for carrier in below.filter_map(|found| found.carrier.as_mut()) {
+                        if kind == Some("EnvoyFilter") {
                             carrier.kind = Kind::EnvoyFilter;
+                        }
+                        if manages {
+                            carrier.manager = Some(Manager {
+                                place: place.clone(),
+                                members: members.clone(),
+                            });
                         }
                     }
                 }
@@ -223,33 +246,6 @@ fn config_map(members: &Map<String, Value>, place: &str, document: usize, found:
             // Any other text.
             Err(_) => {}
         }
-    }
-}
-
-/// A Kubernetes resource is known by its kind and name, wherever it stands in a file.
-fn named_place(members: &Map<String, Value>, place: &str) -> String {
-    let metadata = members.get("metadata").and_then(Value::as_object);
-    match (
-        text(members, &["kind"]),
-        metadata.and_then(|metadata| text(metadata, &["name"])),
-    ) {
-        (Some(kind), Some(name)) => {
-            let namespace = metadata.and_then(|metadata| text(metadata, &["namespace"]));
-            let namespace = namespace
-                .map(|namespace| format!("{namespace}/"))
-                .unwrap_or_default();
-            format!("{kind} {namespace}{name}")
-        }
-        _ => place.to_owned(),
-    }
-}
-
-pub(super) fn below(place: &str, step: &str) -> String {
-    match place {
-        "" => step.to_owned(),
-        // The name of a resource or a document is no part of the path.
-        name if name.contains(' ') && !name.contains(": ") => format!("{name}: {step}"),
-        path => format!("{path}.{step}"),
     }
 }
 
@@ -387,20 +383,4 @@ fn kubernetes(
         },
         carrier: Some(carrier),
     }
-}
-
-/// A member under any of its spellings: protobuf's JSON takes `vm_id` and `vmId` for the same.
-pub(super) fn member<'a>(members: &'a Map<String, Value>, spellings: &[&str]) -> Option<&'a Value> {
-    spellings.iter().find_map(|name| members.get(*name))
-}
-
-pub(super) fn text<'a>(members: &'a Map<String, Value>, spellings: &[&str]) -> Option<&'a str> {
-    member(members, spellings)?.as_str()
-}
-
-pub(super) fn object<'a>(
-    members: &'a Map<String, Value>,
-    spellings: &[&str],
-) -> Option<&'a Map<String, Value>> {
-    member(members, spellings)?.as_object()
 }

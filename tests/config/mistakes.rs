@@ -72,7 +72,7 @@ fn every_mistake_in_an_endpoint_has_its_place_and_its_message() {
         ("name", json!("a".repeat(129)), "name", "must be 1 to 128 letters, digits, dots, dashes and underscores"),
         ("hosts", json!([]), "hosts", "must not be empty; leave it out for any host"),
         ("hosts", json!("a.test"), "hosts", "must be a list, not a string"),
-        ("hosts", json!(["a.test:80"]), "hosts[0]", r#""a.test:80" is not a host: write `api.example.com` or `*.example.com`, without scheme, port and path"#),
+        ("hosts", json!(["a.test:80"]), "hosts[0]", r#""a.test:80" is not a host: write `api.example.com`, `*.example.com` or `[2001:db8::1]`, without scheme, port and path"#),
         ("hosts", json!(["a.test", 1]), "hosts[1]", "must be a string, not a number; put it in quotes"),
         ("path", json!(null), "path", "is required"),
         ("path", json!("v1"), "path", "must begin with `/`"),

@@ -19,6 +19,7 @@ mod harness;
 mod headers;
 mod http2;
 mod protocols;
+mod routing;
 mod sources;
 mod targets;
 

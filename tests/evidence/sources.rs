@@ -16,6 +16,20 @@ fn gate(unmatched: &str) -> Value {
     } })
 }
 
+/// With an open endpoint beside that, on a host of its own.
+fn gate_of_hosts() -> Value {
+    let mut gate = gate("deny");
+    let config = gate
+        .pointer_mut("/typed_config/config/configuration/value")
+        .unwrap();
+    let mut text: Value = serde_json::from_str(config.as_str().unwrap()).unwrap();
+    text["endpoints"].as_array_mut().unwrap().push(json!(
+        { "name": "open", "path": "/v1/chat", "hosts": ["open.test"], "authorizer": { "type": "none" } }
+    ));
+    *config = json!(text.to_string());
+    gate
+}
+
 fn router() -> Value {
     json!({ "name": "router", "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" } })
 }
@@ -79,6 +93,15 @@ fn what_an_endpoint_does_not_cover_is_a_gap_of_its_own_kind() {
         { "name": "w", "domains": ["w.example.com"], "routes": to_model(),
           "typed_per_filter_config": { "tenantgate": { "disabled": true } } },
     ] } });
+    let by_host = |ignore_port: bool, strip_final_dot: bool| {
+        json!({
+            "strip_trailing_host_dot": strip_final_dot,
+            "route_config": { "ignore_port_in_host_matching": ignore_port, "virtual_hosts": [
+                { "name": "v", "domains": ["*"], "routes": to_model() },
+                { "name": "w", "domains": ["open.test"], "routes": to_model() },
+            ] },
+        })
+    };
     for (what, listeners, expected) in [
         ("nothing", vec![good.clone()], vec![]),
         (
@@ -154,6 +177,29 @@ fn what_an_endpoint_does_not_cover_is_a_gap_of_its_own_kind() {
                     &json!([{ "match": { "prefix": "/v1" }, "route": { "cluster": "model" } }]),
                 ),
             )],
+            vec![],
+        ),
+        (
+            "virtual hosts that are chosen by all of the host",
+            vec![listener(
+                "gate",
+                &[gate_of_hosts(), router()],
+                &by_host(true, false),
+            )],
+            vec![("other_host", "gate", "all routes")],
+        ),
+        (
+            "virtual hosts that are chosen as the gate judges",
+            vec![listener(
+                "gate",
+                &[gate_of_hosts(), router()],
+                &by_host(true, true),
+            )],
+            vec![],
+        ),
+        (
+            "the same where nothing is judged by its host",
+            vec![listener("gate", &ours, &by_host(false, false))],
             vec![],
         ),
         (

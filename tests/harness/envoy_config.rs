@@ -37,6 +37,10 @@ pub struct Listener {
     pub underscores: &'static str,
     /// True: `source.address` is the TCP peer. False: whatever `x-forwarded-for` says.
     pub use_remote_address: bool,
+    /// `ignore_port_in_host_matching`: the virtual host is chosen without the port of `host`.
+    pub ignore_port: bool,
+    /// `strip_trailing_host_dot`: the final dot of `host` is taken off.
+    pub strip_final_dot: bool,
     /// HTTP/1 trailers are dropped by Envoy unless this is set, on both sides.
     pub trailers: bool,
 }
@@ -49,6 +53,8 @@ impl Listener {
         escaped_slashes: "REJECT_REQUEST",
         underscores: "REJECT_REQUEST",
         use_remote_address: true,
+        ignore_port: true,
+        strip_final_dot: true,
         trailers: false,
     };
     /// Envoy's own defaults: the filter sees what the client sent.
@@ -58,6 +64,8 @@ impl Listener {
         escaped_slashes: "KEEP_UNCHANGED",
         underscores: "ALLOW",
         use_remote_address: false,
+        ignore_port: false,
+        strip_final_dot: false,
         trailers: true,
     };
 }
@@ -295,11 +303,20 @@ impl Setup {
             "common_http_protocol_options": { "headers_with_underscores_action": listener.underscores },
             "http_protocol_options": { "enable_trailers": listener.trailers },
             "use_remote_address": listener.use_remote_address,
+            "strip_trailing_host_dot": listener.strip_final_dot,
             "stream_idle_timeout": "30s",
             "upgrade_configs": [{ "upgrade_type": "websocket" }],
             "access_log": self.access_logs(folder),
+<<<<<<< HEAD
             "http_filters": filters,
             "route_config": { "virtual_hosts": self.virtual_hosts.clone().unwrap_or_else(|| json!([{
+=======
+            "http_filters": [filter, {
+                "name": "envoy.filters.http.router",
+                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+            }],
+            "route_config": { "ignore_port_in_host_matching": listener.ignore_port, "virtual_hosts": self.virtual_hosts.clone().unwrap_or_else(|| json!([{
+>>>>>>> 9c2e97e (Route by the host that is judged: ignore its port, strip its final dot)
                 "name": "all",
                 "domains": ["*"],
                 "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": MODEL, "timeout": "0s" } }],

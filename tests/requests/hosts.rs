@@ -60,7 +60,8 @@ fn hst_01_spellings_of_one_host_are_under_one_policy() {
         &[
             ("[2001:db8::1]", BARE),
             ("[2001:DB8::1]:443", BARE),
-            ("[2001:db8:0:0::1]", BARE),
+            // Envoy takes it for another host, and so may not the gate.
+            ("[2001:db8:0:0::1]", ODD),
         ],
     );
 }

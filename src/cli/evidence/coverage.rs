@@ -65,6 +65,20 @@ pub(super) fn gaps(configuration: &Configuration, topology: &Topology) -> Vec<Ga
             Gate::Off => Some(GapKind::FilterOff),
             Gate::Other => Some(GapKind::OtherConfiguration),
         };
+        if chain.gate == Gate::Here && chain.routes_by_whole_host && judges_by_host(configuration) {
+            let to: BTreeSet<String> = chain
+                .routes
+                .iter()
+                .flat_map(|route| route.to.clone())
+                .collect();
+            let to = Vec::from_iter(to);
+            gaps.insert(gap(
+                GapKind::OtherHost,
+                listener,
+                "all routes".to_owned(),
+                &to,
+            ));
+        }
         for route in &chain.routes {
             let leads_to_a_model = route.to.iter().any(|cluster| models.contains(cluster));
             let kind = match beside {
@@ -100,6 +114,12 @@ fn gap(kind: GapKind, listener: &Listener, what: String, to: &[String]) -> Gap {
         what,
         to: to.to_vec(),
     }
+}
+
+/// Whether some endpoint is not for every host.
+fn judges_by_host(configuration: &Configuration) -> bool {
+    let mut endpoints = configuration.endpoints.iter();
+    endpoints.any(|endpoint| endpoint.hosts != ["*"])
 }
 
 /// The clusters of the model servers: where requests of endpoints go. Where the gate stands nowhere that is not known,

@@ -187,6 +187,8 @@ pub(super) enum GapKind {
     OtherConfiguration,
     /// No endpoint covers the route, and such requests pass.
     Unjudged,
+    /// Requests are routed by another host than they are judged by: the endpoint that covers a route may not guard it.
+    OtherHost,
     /// No endpoint covers the route, and such requests are refused: nobody can call what is there.
     Refused,
     /// Which routes there are is told to Envoy by somebody else.
@@ -197,7 +199,7 @@ impl GapKind {
     /// Whether a model server may be called there without a credential.
     pub fn is_open(self) -> bool {
         match self {
-            Self::NoFilter | Self::FilterOff | Self::Unjudged => true,
+            Self::NoFilter | Self::FilterOff | Self::Unjudged | Self::OtherHost => true,
             Self::OtherConfiguration | Self::Refused | Self::RoutesUnknown => false,
         }
     }
@@ -211,6 +213,10 @@ impl GapKind {
                 "the filter here has another configuration, which this pack does not describe"
             }
             Self::Unjudged => "no endpoint covers it, and unmatched: pass lets such requests pass",
+            Self::OtherHost => {
+                "a host with a port or a final dot is judged without and routed with it: set ignore_port_in_host_matching and \
+                 strip_trailing_host_dot"
+            }
             Self::Refused => "no endpoint covers it: every request is refused with 404",
             Self::RoutesUnknown => {
                 "the routes come from elsewhere (RDS); take the pack from the admin interface to see them"

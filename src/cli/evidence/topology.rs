@@ -36,6 +36,9 @@ pub(super) struct Chain {
     pub routes: Vec<Route>,
     /// The routes are told to Envoy by somebody else, and are not in what was read.
     pub routes_unknown: bool,
+    /// One of several virtual hosts is chosen by all of `host`, port and final dot included, which the gate takes off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub routes_by_whole_host: bool,
     /// The clusters that whole connections go to.
     pub connections_to: Vec<String>,
 }
@@ -193,6 +196,10 @@ impl Chain {
                 .map(|filter| filter.name.clone())
                 .collect(),
             routes: config.map_or_else(Vec::new, |config| flatten(config, ours)),
+            routes_by_whole_host: config.is_some_and(|config| {
+                let plain = config.ignore_port_in_host_matching && filter.strip_trailing_host_dot;
+                config.virtual_hosts.len() > 1 && !plain
+            }),
             routes_unknown: config.is_none() && (named.is_some() || filter.scoped_routes.is_some()),
             connections_to: std::iter::once(filter.cluster.clone())
                 .chain(weighted.map(|cluster| cluster.name.clone()))

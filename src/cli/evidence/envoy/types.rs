@@ -84,6 +84,8 @@ pub(in crate::cli::evidence) struct NetworkFilter {
     pub rds: Option<Rds>,
     #[serde(alias = "scopedRoutes")]
     pub scoped_routes: Option<Value>,
+    #[serde(alias = "stripTrailingHostDot")]
+    pub strip_trailing_host_dot: bool,
     pub cluster: String,
     #[serde(alias = "weightedClusters")]
     pub weighted_clusters: Option<WeightedClusters>,
@@ -102,6 +104,8 @@ pub(in crate::cli::evidence) struct RouteConfiguration {
     pub name: String,
     #[serde(alias = "virtualHosts")]
     pub virtual_hosts: Vec<VirtualHost>,
+    #[serde(alias = "ignorePortInHostMatching")]
+    pub ignore_port_in_host_matching: bool,
     #[serde(alias = "typedPerFilterConfig")]
     pub typed_per_filter_config: Value,
 }
