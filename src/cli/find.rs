@@ -206,8 +206,8 @@ fn resource(value: &Value, place: &str, document: usize, found: &mut Vec<Found>)
                         resource(member, &below(&place, name), document, found);
                     }
                     let manages = member(members, &["http_filters", "httpFilters"]).is_some();
-                    let below = found.iter_mut().skip(before);
-                    for carrier in below.filter_map(|found| found.carrier.as_mut()) {
+                    let carriers = found.iter_mut().skip(before);
+                    for carrier in carriers.filter_map(|found| found.carrier.as_mut()) {
                         if kind == Some("EnvoyFilter") {
                             carrier.kind = Kind::EnvoyFilter;
                         }

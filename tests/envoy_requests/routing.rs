@@ -54,12 +54,9 @@ impl Routed {
 
     /// What became of a request to that host, and which servers it came to.
     fn host(&self, host: &str, fields: &[&str]) -> (String, Vec<&'static str>) {
-        let head = [
-            &["GET /v1/models HTTP/1.1", &format!("Host: {host}")],
-            fields,
-            &["", ""],
-        ];
-        self.ask(head.concat().join("\r\n").as_bytes())
+        let head = format!("GET /v1/models HTTP/1.1\r\nHost: {host}");
+        let head = [&[head.as_str()], fields, &["", ""]].concat();
+        self.ask(head.join("\r\n").as_bytes())
     }
 
     fn ask(&self, head: &[u8]) -> (String, Vec<&'static str>) {
@@ -256,7 +253,7 @@ fn pth_04_envoy_routes_by_the_encoding_that_it_leaves_and_the_gate_judges_withou
             ":",
             &["/%6fpen/a", "/v1/m%3Apredict", "/v1/m%3apredict"][..],
         ),
-        // What `normalize_path` decodes: letters, digits, `-`, `_` and `~`.
+        // `normalize_path` decodes letters, and no `:`.
         (
             Listener::HARDENED,
             ":",
