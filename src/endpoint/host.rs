@@ -158,7 +158,7 @@ mod tests {
             "[2001:db8::a]",
             "[2001:DB8::A]:8080",
             "[2001:db8::a]:",
-            "[2001:db8::a].:1",
+            "[2001:db8::a].",
         ] {
             assert_eq!(
                 Host::parse(Some(authority.as_bytes())),
