@@ -110,6 +110,7 @@ fn without(places: &Places, fields: &Fields) -> Fields {
     let head = RequestHead::new(fields.clone());
     let mut edits = Edits::default();
     places.remove(&head, &mut edits);
+    edits.leave_out_parameters(&head);
     let mut left = fields.clone();
     left.retain(|(name, _)| !edits.remove.contains(&name.as_str()));
     for (name, value) in &edits.set {
