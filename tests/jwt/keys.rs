@@ -9,7 +9,7 @@ use crate::{judge, key_set, now};
 
 /// Puts the entry beside r1 and says why it was left out. r1 must still work.
 #[track_caller]
-fn why_skipped(entry: &str) -> UnusableKey {
+pub fn why_skipped(entry: &str) -> UnusableKey {
     let document = format!(r#"{{"keys":[{entry},{}]}}"#, Key::R1.jwk());
     let (keys, skipped) = KeySet::parse(document.as_bytes()).unwrap();
     assert_eq!(keys.len(), 1, "{entry}");
@@ -19,12 +19,12 @@ fn why_skipped(entry: &str) -> UnusableKey {
 }
 
 #[track_caller]
-fn is_used(entry: &Value) {
+pub fn is_used(entry: &Value) {
     let (keys, skipped) = key_set(&json!({"keys": [entry]}));
     assert_eq!((keys.len(), skipped), (1, vec![]), "{entry}");
 }
 
-fn rsa(n: &[u8], e: &[u8]) -> String {
+pub fn rsa(n: &[u8], e: &[u8]) -> String {
     json!({"kty": "RSA", "kid": "x", "n": base64(n), "e": base64(e)}).to_string()
 }
 

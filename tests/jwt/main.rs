@@ -1,4 +1,4 @@
-//! The tokens, keys and claims of `security.md`, row by row: a refused token and its admitted twin, which differs in
+//! The tokens, keys and claims of `docs/attacks.md`, row by row: a refused token and its admitted twin, which differs in
 //! one thing.
 
 #![allow(
@@ -27,6 +27,7 @@ mod keys;
 mod kinds;
 mod properties;
 mod rfc;
+mod roca;
 mod signatures;
 mod times;
 mod token;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::algorithm::KeyKind;
+use super::roca;
 use super::rust_crypto::PublicKey;
 use crate::json::NotStrictJson;
 
@@ -91,6 +92,9 @@ pub enum UnusableKey {
     /// Below 3, even, or above 2^32 - 1.
     #[error("its RSA exponent is out of range")]
     RsaExponent,
+    /// A library with a known flaw made it, and its factors can be found.
+    #[error("its RSA modulus has the shape that the ROCA flaw leaves")]
+    RsaRoca,
     /// RFC 7518 section 6.2.1.2: the length of this octet string MUST be the full size of a coordinate for the curve.
     #[error("its coordinates have the wrong length for the curve")]
     CoordinateLength,
@@ -160,6 +164,9 @@ fn rsa(jwk: &Map<String, Value>) -> Result<Material, UnusableKey> {
         .fold(0_u32, |value, octet| (value << 8) | u32::from(*octet));
     if value < MIN_RSA_EXPONENT || value & 1 == 0 {
         return Err(UnusableKey::RsaExponent);
+    }
+    if roca::left_its_shape(&modulus) {
+        return Err(UnusableKey::RsaRoca);
     }
     let key = rsa_key(&modulus, &exponent).ok_or(UnusableKey::RsaSize)?;
     let (n, e) = (

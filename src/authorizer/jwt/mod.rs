@@ -20,6 +20,7 @@ pub mod host_crypto;
 mod jwk;
 mod jws;
 mod material;
+mod roca;
 mod rust_crypto;
 mod signature;
 mod verify;
