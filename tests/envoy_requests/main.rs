@@ -26,7 +26,7 @@ mod targets;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 
-use harness::wire::RawAnswer;
+use harness::wire::{RawAnswer, lines, word};
 use harness::{Envoy, Listener, Setup, Upstream};
 use serde_json::{Value, json};
 
@@ -77,25 +77,8 @@ fn raw(envoy: &Envoy, bytes: &[u8]) -> Option<RawAnswer> {
     wire.answer()
 }
 
-/// A request head to `api.test`, with these lines.
-fn lines(first: &str, fields: &[&str]) -> Vec<u8> {
-    let head = format!("{first} HTTP/1.1\r\nHost: api.test");
-    let lines = [&[head.as_str()], fields, &["", ""]].concat();
-    lines.join("\r\n").into_bytes()
-}
-
 fn bearer() -> String {
     format!("Authorization: Bearer {K}")
-}
-
-/// Status and reason of a refusal by the gate, status alone of one by Envoy.
-fn word(answer: &RawAnswer) -> String {
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let reason = body
-        .pointer("/error/code")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    format!("{} {reason}", answer.status).trim_end().to_owned()
 }
 
 /// A server that gives every request the same bytes, whatever a server should do.

@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use serde_json::Value;
+
 /// One connection to the proxy.
 pub struct Wire {
     stream: TcpStream,
@@ -178,6 +180,23 @@ impl Wire {
             Err(error) => panic!("no answer on the wire: {error}"),
         }
     }
+}
+
+/// A request head to `api.test`, with these lines.
+pub fn lines(first: &str, fields: &[&str]) -> Vec<u8> {
+    let head = format!("{first} HTTP/1.1\r\nHost: api.test");
+    let lines = [&[head.as_str()], fields, &["", ""]].concat();
+    lines.join("\r\n").into_bytes()
+}
+
+/// Status and reason of a refusal by the gate, status alone of one by Envoy.
+pub fn word(answer: &RawAnswer) -> String {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let reason = body
+        .pointer("/error/code")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    format!("{} {reason}", answer.status).trim_end().to_owned()
 }
 
 fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
