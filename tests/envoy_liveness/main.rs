@@ -26,6 +26,7 @@ mod targets;
 mod tokens;
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use gate::{Gate, K};
 use harness::wire::{Wire, lines, word};
@@ -264,10 +265,13 @@ fn outcome(wire: &mut Wire) -> String {
     }
 }
 
-/// The time at which tokens are made.
+/// The time at which tokens are made: one for all, so that a signature goes with the claims that it was made for.
 pub fn now() -> Timestamp {
-    let seconds = harness::issuer::seconds_since_epoch();
-    Timestamp::from_second(seconds.try_into().unwrap()).unwrap()
+    static NOW: LazyLock<Timestamp> = LazyLock::new(|| {
+        let seconds = harness::issuer::seconds_since_epoch();
+        Timestamp::from_second(seconds.try_into().unwrap()).unwrap()
+    });
+    *NOW
 }
 
 /// A line with a bearer credential.

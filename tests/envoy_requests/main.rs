@@ -18,6 +18,7 @@ mod any_bytes;
 mod harness;
 mod headers;
 mod http2;
+mod other_filters;
 mod protocols;
 mod routing;
 mod sources;

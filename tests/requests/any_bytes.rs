@@ -1,6 +1,6 @@
 //! Any bytes, anywhere, in any number: CRD-10 and CRD-11.
 
-use crate::gate::{K, config, g, gate, hold};
+use crate::gate::{K, config, g, gate, gate_in, hold};
 use crate::harness::proxy::{Proxy, Reply, Request, get};
 use crate::harness::tokens::{TRUSTED, jwks};
 
@@ -153,7 +153,7 @@ fn crd_10_an_issuer_that_answers_with_any_bytes_harms_nobody() {
             }
             reply
         });
-        let mut proxy = setup.with(config());
+        let mut proxy = gate_in(setup, &config());
         let expected = if usable { "t1" } else { "503 keys_unavailable" };
         hold(
             &mut proxy,

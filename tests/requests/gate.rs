@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::proxy::{Answer, Proxy, Request, START};
+use crate::harness::proxy::{Answer, Proxy, Request, START, Setup, get};
 use crate::harness::tokens::{AUDIENCE, ISSUER, Key, TRUSTED, Token, jwks};
 
 /// A key of tenant t2.
@@ -14,6 +14,9 @@ pub const K: &str = "acme-key-4f1d8a";
 pub const K2: &str = "bolt-key-77aa02";
 /// A key of tenant t2 that is good for `/v1/upload` alone.
 pub const ELSEWHERE: &str = "acme-key-upload";
+
+/// An endpoint of every gate, for a good request behind each hostile one.
+const ALIVE: &str = "/alive";
 
 /// A good token of tenant t1.
 pub fn g() -> String {
@@ -81,7 +84,15 @@ pub fn gate() -> Proxy {
 pub fn gate_with(config: &Value) -> Proxy {
     let setup = Proxy::setup();
     setup.cluster("idp").serves("/keys", jwks(&TRUSTED));
-    setup.with(config)
+    gate_in(setup, config)
+}
+
+/// The same where the issuer is ready.
+pub fn gate_in(setup: Setup, config: &Value) -> Proxy {
+    let mut config = config.clone();
+    let endpoints = config["endpoints"].as_array_mut().unwrap();
+    endpoints.push(json!({"name": "alive", "path": ALIVE, "authorizer": api_keys()}));
+    setup.with(&config)
 }
 
 /// What came of a request, in a word: the tenant that the upstream was told, `nobody`, or status and reason.
@@ -104,25 +115,29 @@ pub fn outcome(answer: &Answer) -> String {
     }
 }
 
-/// Sends each request and holds what came of it against the table. Then the gate must stand, and the upstream must have
-/// seen what was admitted and nothing else.
+/// Sends each request and holds what came of it against the table; behind each that is refused comes a good one, which
+/// must be served. Nobody may have been called for any of it, and the upstream must have seen what was admitted and
+/// nothing else.
 #[track_caller]
 pub fn hold<N: AsRef<str>>(
     proxy: &mut Proxy,
     rows: impl IntoIterator<Item = (N, Request, &'static str)>,
 ) {
-    let before = proxy.upstream().hits().len();
-    let mut admitted = 0;
+    proxy.settle();
+    let callouts = proxy.callouts();
+    let mut admitted = proxy.upstream().hits().len();
     for (name, request, expected) in rows {
+        let name = name.as_ref();
         let answer = proxy.send(request);
-        assert!(!answer.crashed(), "{}: {answer:?}", name.as_ref());
-        assert_eq!(outcome(&answer), expected, "{}", name.as_ref());
-        admitted += usize::from(answer.local_reply.is_none());
+        assert!(!answer.crashed(), "{name}: {answer:?}");
+        assert_eq!(outcome(&answer), expected, "{name}");
+        if answer.local_reply.is_some() {
+            proxy.send(get(ALIVE).bearer(K)).admitted();
+        }
+        // One of the two.
+        admitted += 1;
+        assert_eq!(proxy.upstream().hits().len(), admitted, "{name}: upstream");
     }
     proxy.alive();
-    assert_eq!(
-        proxy.upstream().hits().len() - before,
-        admitted,
-        "the upstream saw what was not admitted"
-    );
+    assert_eq!(proxy.callouts(), callouts, "somebody was called");
 }

@@ -1,13 +1,10 @@
 //! What a caller may put into a request to get where it may not: the credential, identity header, path, host and
-//! address rows of the attack catalogue, through the real module. Each refusal stands beside a twin that differs in one
-//! thing and is admitted.
+//! address rows of `docs/attacks.md`, through the real module. Each refusal stands beside a twin that differs in one
+//! thing and is admitted, and behind each comes a good request.
 //!
 //! Some rows are Envoy's part, or need its parser, and are in `envoy_requests`: HDR-04 and HDR-06 (Envoy takes nominated
 //! fields off before any filter), HST-02 (it chooses the authority), IPA-01 and IPA-02 (it makes an address of
-//! `X-Forwarded-For`). Rows without a test:
-//!
-//! - HDR-12, PTH-13: what other filters do behind the gate is up to who orders them. The gate decides once, on the head
-//!   as it stands then, and its configuration does not depend on the route.
+//! `X-Forwarded-For`), HDR-12 and PTH-13 (other filters before and behind ours).
 
 #![allow(
     clippy::unwrap_used,
