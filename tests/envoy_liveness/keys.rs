@@ -13,7 +13,6 @@ const NO_KEYS: &str = "503 keys_unavailable";
 
 /// An issuer from whom no keys can be had.
 pub struct Spoilt {
-    pub row: &'static str,
     pub host: String,
     pub issuer: Issuer,
     /// Its keys are found by discovery.
@@ -105,7 +104,6 @@ pub fn spoilt() -> Vec<Spoilt> {
         issuer.publishes(jwks(&[Key::R1]));
         spoil(&issuer);
         Spoilt {
-            row,
             host,
             issuer,
             discovered: row.starts_with("DIS"),

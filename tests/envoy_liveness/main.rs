@@ -38,10 +38,10 @@ const CATALOGUE: &str = include_str!("../../docs/attacks.md");
 
 /// A request of a row, byte for byte, and what must come of it.
 pub struct Case {
-    pub row: &'static str,
-    pub what: String,
-    pub bytes: Vec<u8>,
-    pub outcome: &'static str,
+    row: &'static str,
+    what: String,
+    bytes: Vec<u8>,
+    outcome: &'static str,
 }
 
 /// A row with one outcome for several requests. The outcome is the tenant that the upstream is told, or `nobody`; status
@@ -154,6 +154,7 @@ struct Visit {
 impl Visit {
     fn pay(&mut self, envoy: &Envoy, case: &Case) {
         let name = format!("{} {}", case.row, case.what);
+        println!("case: {name}");
         let mut wire = envoy.wire();
         wire.send(&case.bytes);
         if case.outcome != "left" {

@@ -18,12 +18,10 @@ pub fn rows() -> Vec<Case> {
         "Origin: https://a.test",
         "Access-Control-Request-Method: POST",
     ];
-    let early = [lines("GET /v1/chat", &upgrade), b"early data".to_vec()].concat();
     let cut = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
     let offered = lines("POST /v1/chat", &[wrong, "Content-Length: 100000"]);
     [
         heads("PRO-01", BARE, &[("GET /v1/chat", &upgrade)]),
-        row("PRO-01", BARE, [("with early data", early)]),
         row(
             "PRO-02",
             "404",
@@ -54,7 +52,12 @@ pub fn rows() -> Vec<Case> {
             BAD,
             &[(
                 "POST /v1/chat",
-                &[wrong, "Expect: 100-continue", "Content-Length: 10000000"],
+                &[
+                    wrong,
+                    "Expect: 100-continue",
+                    "Content-Length: 10000000",
+                    "Connection: close",
+                ],
             )],
         ),
         heads(

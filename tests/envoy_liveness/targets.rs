@@ -1,6 +1,7 @@
 //! PTH, HST and IPA: which endpoint, by which name, from where.
 
 use crate::gate::ELSEWHERE;
+use crate::harness::wire::lines;
 use crate::{Case, each, heads, keyed, row};
 
 const ODD: &str = "400 ambiguous_path";
@@ -9,29 +10,15 @@ const BARE: &str = "401 missing_credential";
 
 /// Requests for these targets without a credential.
 fn targets(id: &'static str, outcome: &'static str, targets: &[&str]) -> Vec<Case> {
-    let firsts: Vec<String> = targets
-        .iter()
-        .map(|target| format!("GET {target}"))
-        .collect();
-    let of: Vec<(&str, &[&str])> = firsts
-        .iter()
-        .map(|first| (first.as_str(), [].as_slice()))
-        .collect();
-    heads(id, outcome, &of)
+    let head = |target: &&str| ((*target).to_owned(), lines(&format!("GET {target}"), &[]));
+    row(id, outcome, targets.iter().map(head))
 }
 
-/// Requests for the endpoint that one host protects, and another does not, with these lines in the place of `Host`.
+/// Requests to these hosts for what one of them protects and others do not.
 fn hosts(id: &'static str, outcome: &'static str, hosts: &[&str]) -> Vec<Case> {
-    let head = |lines: &&str| {
-        let lines = if lines.contains("Host:") || lines.is_empty() {
-            (*lines).to_owned()
-        } else {
-            format!("Host: {lines}")
-        };
-        (
-            lines.clone(),
-            format!("GET /v1/hosted HTTP/1.1\r\n{lines}\r\n\r\n").into_bytes(),
-        )
+    let head = |host: &&str| {
+        let head = format!("GET /v1/hosted HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        ((*host).to_owned(), head.into_bytes())
     };
     row(id, outcome, hosts.iter().map(head))
 }
@@ -177,7 +164,7 @@ fn hst() -> Vec<Case> {
             "HST-04",
             "400",
             &[
-                "Host: api.test\r\nHost: a.open.test",
+                "api.test\r\nHost: a.open.test",
                 "u@a.open.test",
                 "a.open%2etest",
             ],

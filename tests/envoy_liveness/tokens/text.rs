@@ -1,6 +1,6 @@
 //! TOK-18 to TOK-27: a token's claims as text, its segments, its kind, and its second time.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::header::header;
 use super::signatures::high_s;
