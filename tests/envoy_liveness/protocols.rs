@@ -24,7 +24,7 @@ pub fn rows() -> Vec<Case> {
         heads("PRO-01", BARE, &[("GET /v1/chat", &upgrade)]),
         row(
             "PRO-02",
-            "404",
+            "4",
             [(
                 "CONNECT",
                 b"CONNECT api.test:443 HTTP/1.1\r\nHost: api.test:443\r\n\r\n".to_vec(),

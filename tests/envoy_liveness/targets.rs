@@ -105,7 +105,6 @@ fn pth() -> Vec<Case> {
                     &["X-HTTP-Method-Override: POST", &elsewhere],
                 ),
                 ("GET /v1/upload?_method=POST", &[&elsewhere]),
-                ("TRACE /v1/upload", &[&elsewhere]),
             ],
         ),
         heads(
