@@ -68,7 +68,10 @@ fn crd() -> Vec<Case> {
             "CRD-02",
             BAD,
             CHAT,
-            &[&format!("Authorization: Bearer {g} u")],
+            &[
+                &format!("Authorization: Bearer {g} u"),
+                &format!("Authorization: Bearer={g}"),
+            ],
             &[],
         ),
         each(
@@ -76,7 +79,6 @@ fn crd() -> Vec<Case> {
             BARE,
             CHAT,
             &[
-                &format!("Authorization: Bearer={g}"),
                 &format!("Authorization: Bearer{g}"),
                 "Authorization: Basic dTpw",
             ],

@@ -174,7 +174,7 @@ impl Visit {
         let mut wire = envoy.wire();
         wire.send(&case.bytes);
         if case.outcome != "left" {
-            let outcome = outcome(&mut wire);
+            let (outcome, is_open) = outcome(&mut wire);
             if !case.comes_to(&outcome) {
                 let complaint = format!("{name}: {outcome}, not {}", case.outcome);
                 self.complaints.push(complaint);
@@ -182,7 +182,7 @@ impl Visit {
             if outcome == "200" {
                 self.admitted.push((name.clone(), case.outcome));
             }
-            if outcome != "closed" && self.serves(&mut wire, &name, "t2", &gate::good_key(), true) {
+            if is_open && self.serves(&mut wire, &name, "t2", &gate::good_key(), true) {
                 self.same_connection += 1;
             }
         }
@@ -199,7 +199,7 @@ impl Visit {
         may_be_closed: bool,
     ) -> bool {
         let came = if wire.send(request) {
-            outcome(wire)
+            outcome(wire).0
         } else {
             "closed".to_owned()
         };
@@ -259,14 +259,16 @@ impl Visit {
     }
 }
 
-fn outcome(wire: &mut Wire) -> String {
+/// What came, and whether the connection is for more.
+fn outcome(wire: &mut Wire) -> (String, bool) {
     loop {
         match wire.answer() {
-            None => return "closed".to_owned(),
+            None => return ("closed".to_owned(), false),
             Some(answer) if answer.status == 100 => {}
             Some(answer) => {
                 let grpc = answer.header("grpc-status");
-                return grpc.map_or_else(|| word(&answer), |status| format!("grpc {status}"));
+                let outcome = grpc.map_or_else(|| word(&answer), |status| format!("grpc {status}"));
+                return (outcome, answer.header("connection") != Some("close"));
             }
         }
     }

@@ -163,7 +163,10 @@ pub fn rows() -> Vec<Case> {
         chat(
             "TOK-15",
             BAD,
-            [("no kid, by a stranger", stranger().without_header("kid"))],
+            [(
+                "no kid, by a stranger",
+                Token::good().without_header("kid").signature([7; 256]),
+            )],
         ),
         chat(
             "TOK-16",
