@@ -7,12 +7,20 @@
 //! worker, with one thing after another thrown at it, goes on to serve.
 #![allow(
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a test fails by panicking, and says how much it sent"
+    reason = "a test fails by panicking, waits by the real clock, and says how much it sent"
+)]
+#![allow(
+    clippy::semicolon_if_nothing_returned,
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    reason = "tables, one line a row as far as it goes"
 )]
 
 mod claims;

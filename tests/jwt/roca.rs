@@ -74,7 +74,7 @@ fn without_small_factors(mut number: BigUint) -> BigUint {
 }
 
 fn is_prime(number: u32) -> bool {
-    number > 1 && (2..number).all(|divisor| number % divisor != 0)
+    number > 1 && (2..number).all(|divisor| !number.is_multiple_of(divisor))
 }
 
 /// So many octets, the two highest bits set, the same ones for the same name.
