@@ -32,7 +32,7 @@
 //! # What always holds
 //!
 //! - The core never calls the proxy: it is handed a request and the time, and answers with a value. Only `wasm` names
-//!   the proxy's SDK, and cargo gives it to no other target.
+//!   the proxy's SDK, and cargo gives it to no native build but a fuzzer's, which brings the proxy along.
 //! - Nothing invalid can be said in a [`policy::Policy`], so nothing downstream checks again.
 //! - What is unknown, unreachable, too big, malformed or ambiguous is refused, each with a reason of its own.
 //! - Nothing panics on what comes from outside: a trap costs every request on that worker.
@@ -63,5 +63,5 @@ pub mod secret;
 pub mod source;
 pub mod upstream;
 pub mod usage;
-#[cfg(target_arch = "wasm32")]
+#[cfg(any(target_arch = "wasm32", fuzzing))]
 pub mod wasm;

@@ -10,6 +10,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{MapType, Status};
 
 use super::metrics::{self, Metrics};
+use super::vm;
 use crate::authorizer::jwt::host_crypto::HostCryptoError;
 use crate::host::{Callout, CalloutFailed, CalloutId, Contended, Host, Shared};
 use crate::metrics::Metric;
@@ -64,14 +65,8 @@ impl Host for Envoy {
     }
 
     fn random(&mut self) -> u64 {
-        random()
+        vm::random()
     }
-}
-
-/// Nothing to keep a secret with.
-pub(super) fn random() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0_u8)
 }
 
 /// The wall clock. The epoch where the proxy has none, which the gate takes for "not set".
@@ -82,16 +77,6 @@ pub(super) fn now() -> Timestamp {
         .and_then(|since| SignedDuration::try_from(since).ok())
         .and_then(|since| Timestamp::from_duration(since).ok())
         .unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-/// The memory of this VM.
-pub(super) fn memory_bytes() -> u64 {
-    /// WebAssembly core specification, section 4.2.8.
-    const PAGE_BYTES: u64 = 64 * 1024;
-    let pages = core::arch::wasm32::memory_size::<0>();
-    u64::try_from(pages)
-        .unwrap_or(u64::MAX)
-        .saturating_mul(PAGE_BYTES)
 }
 
 /// An attribute of the stream that is running.

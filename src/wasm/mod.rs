@@ -2,7 +2,7 @@
 //!
 //! It carries out what the rest of the crate decides. [`root`] is the plugin on one worker, [`stream`] one request,
 //! [`worker`] what they share, [`obey`] how a decision is done to a stream, [`filter_state`] what is told of it,
-//! [`host`] what the proxy is asked, [`metrics`] what it counts.
+//! [`host`] what the proxy is asked, [`metrics`] what it counts, [`vm`] what there is without it.
 
 mod filter_state;
 mod host;
@@ -10,6 +10,8 @@ mod metrics;
 mod obey;
 mod root;
 mod stream;
+#[cfg_attr(fuzzing, path = "no_vm.rs")]
+mod vm;
 mod worker;
 
 use std::time::Duration;

@@ -11,7 +11,7 @@ use proxy_wasm::types::{Action, BufferType, MapType};
 use super::filter_state::{self, Field};
 use super::obey::{self, Outcome};
 use super::worker::{SharedAccount, SharedWorker};
-use super::{WAKE_SOON, host};
+use super::{WAKE_SOON, host, vm};
 use crate::account::{Account, Otherwise};
 use crate::request::RequestHead;
 
@@ -210,7 +210,7 @@ impl Otherwise for Proxy {
     }
 
     fn request_id(&self) -> String {
-        format!("{:016x}{:016x}", host::random(), host::random())
+        format!("{:016x}{:016x}", vm::random(), vm::random())
     }
 
     /// Eight bytes, little-endian; 0 where nothing was sent.

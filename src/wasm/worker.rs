@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::host::{self, Envoy};
 use super::metrics;
+use super::vm;
 use crate::account::{Account, Closing, FirstByte};
 use crate::authorizer::cache::TokenCache;
 use crate::denial::Denial;
@@ -220,7 +221,7 @@ impl Worker {
         let lookups = std::mem::take(&mut self.cache.lookups);
         metrics::count(Metric::TokenCacheLookups { hit: true }, lookups.hits);
         metrics::count(Metric::TokenCacheLookups { hit: false }, lookups.misses);
-        metrics::raise(Metric::VmMemory, host::memory_bytes());
+        metrics::raise(Metric::VmMemory, vm::memory_bytes());
     }
 
     /// Which streams' waits may be over: something has come since they were decided about, or their time is up. To decide

@@ -1,5 +1,6 @@
 //! The story that tests tell: a proxy with a configuration, clusters around it, requests, answers.
 
+use std::sync::MutexGuard;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use answer::{Answer, StreamId};
@@ -7,7 +8,7 @@ pub use request::{Request, get, post, request};
 pub use setup::{Config, Setup};
 
 use super::wasm::cluster::{Cluster, Hits};
-use super::wasm::process::Process;
+use super::wasm::process::{Process, World};
 use super::wasm::worker::{Event, Worker};
 
 pub use super::wasm::cluster::{Body, Hit, Reply};
@@ -15,7 +16,7 @@ pub use super::wasm::crypto::HostCrypto;
 pub use super::wasm::headers::Headers;
 pub use super::wasm::process::{Level, START};
 pub use super::wasm::status::Status;
-pub use super::wasm::stream::End;
+pub use super::wasm::stream::{End, Stream};
 
 mod answer;
 mod request;
@@ -148,6 +149,26 @@ impl Proxy {
         self.workers[stream.worker].disconnect(stream.id);
     }
 
+    /// A request that goes in steps goes so many more, or all that are left.
+    pub fn step(&mut self, stream: StreamId, steps: Option<usize>) {
+        self.workers[stream.worker].go_on(stream.id, steps);
+    }
+
+    /// The upstream answers before the body that is on its way has ended, if one is.
+    pub fn answer_early(&mut self, stream: StreamId) {
+        self.workers[stream.worker].answer_early(stream.id);
+    }
+
+    /// The upstream breaks a request off, if it has it.
+    pub fn break_off(&mut self, stream: StreamId) {
+        self.workers[stream.worker].break_off(stream.id);
+    }
+
+    /// A request as the host has it, if its VM still lives.
+    pub fn exchange(&mut self, stream: StreamId) -> Option<&mut Stream> {
+        self.workers[stream.worker].stream(stream.id)
+    }
+
     /// How a request stands.
     #[track_caller]
     pub fn answer(&mut self, stream: StreamId) -> Answer {
@@ -217,6 +238,11 @@ impl Proxy {
     /// A cluster that the filter may call. Any name is known, and answers 404, until told otherwise.
     pub fn cluster(&self, name: &str) -> Cluster {
         self.process.cluster(name)
+    }
+
+    /// What all VMs share.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.process.world()
     }
 
     /// How often the filter called any cluster, whichever it was.

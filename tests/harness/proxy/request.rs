@@ -32,6 +32,7 @@ pub fn request(method: &str, path: impl AsRef<[u8]>) -> Request {
         disconnects: false,
         malformed: false,
         answered_early: false,
+        steps: None,
         worker: 0,
     }
 }
@@ -47,6 +48,7 @@ pub struct Request {
     disconnects: bool,
     malformed: bool,
     answered_early: bool,
+    steps: Option<usize>,
     worker: usize,
 }
 
@@ -165,6 +167,13 @@ impl Request {
         self
     }
 
+    /// Its head comes, and what follows comes when [`Proxy::step`](super::Proxy::step) says.
+    #[must_use]
+    pub fn in_steps(mut self) -> Self {
+        self.steps = Some(1);
+        self
+    }
+
     /// Which of several workers gets it.
     #[must_use]
     pub fn on_worker(mut self, worker: usize) -> Self {
@@ -247,6 +256,10 @@ impl Request {
 
     pub fn is_answered_early(&self) -> bool {
         self.answered_early
+    }
+
+    pub fn steps(&self) -> Option<usize> {
+        self.steps
     }
 
     pub fn is_malformed(&self) -> bool {

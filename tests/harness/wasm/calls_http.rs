@@ -1,9 +1,7 @@
 //! Hostcalls about a stream: header maps, bodies, properties, local replies, going on.
 
-use wasmtime::Linker;
-
+use super::engine::{Defined, Host, Linker, Word, hostcall};
 use super::headers::Headers;
-use super::host::{Host, hostcall};
 use super::properties;
 use super::state::{Action, HostState, LocalReply};
 use super::status::{Failure, Outcome, Status};
@@ -14,11 +12,11 @@ const CALL_RESPONSE_BODY: u32 = 4;
 const CALL_RESPONSE_HEADERS: u32 = 6;
 const CALL_RESPONSE_TRAILERS: u32 = 7;
 
-pub fn define(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+pub fn define(linker: &mut Linker) -> Defined {
     hostcall!(
         linker,
         "proxy_get_header_map_pairs",
-        |host, map: u32, data: u32, size: u32| {
+        |host, map: u32, data: Word, size: Word| {
             let pairs = readable(host, map)?.serialize();
             host.give(&pairs, data, size)
         }
@@ -26,7 +24,7 @@ pub fn define(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     hostcall!(
         linker,
         "proxy_set_header_map_pairs",
-        |host, map: u32, data: u32, size: u32| {
+        |host, map: u32, data: Word, size: Word| {
             let bytes = host.read(data, size)?;
             let pairs = Headers::deserialize(&bytes).ok_or(Status::ParseFailure)?;
             *writable(host, map)? = pairs;
@@ -36,7 +34,7 @@ pub fn define(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     hostcall!(
         linker,
         "proxy_get_header_map_value",
-        |host, map: u32, key: u32, key_size: u32, data: u32, size: u32| {
+        |host, map: u32, key: Word, key_size: Word, data: Word, size: Word| {
             let name = host.read_text(key, key_size)?;
             let value = readable(host, map)?
                 .first(&name)
@@ -48,7 +46,7 @@ pub fn define(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     hostcall!(
         linker,
         "proxy_add_header_map_value",
-        |host, map: u32, key: u32, key_size: u32, data: u32, size: u32| {
+        |host, map: u32, key: Word, key_size: Word, data: Word, size: Word| {
             let (name, value) = (host.read_text(key, key_size)?, host.read(data, size)?);
             writable(host, map)?.add(&name, &value);
             Ok(())
@@ -57,7 +55,7 @@ pub fn define(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     hostcall!(
         linker,
         "proxy_replace_header_map_value",
-        |host, map: u32, key: u32, key_size: u32, data: u32, size: u32| {
+        |host, map: u32, key: Word, key_size: Word, data: Word, size: Word| {
             let (name, value) = (host.read_text(key, key_size)?, host.read(data, size)?);
             writable(host, map)?.set(&name, &value);
             Ok(())
@@ -66,7 +64,7 @@ pub fn define(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     hostcall!(
         linker,
         "proxy_remove_header_map_value",
-        |host, map: u32, key: u32, key_size: u32| {
+        |host, map: u32, key: Word, key_size: Word| {
             let name = host.read_text(key, key_size)?;
             writable(host, map)?.remove(&name);
             Ok(())
@@ -77,11 +75,11 @@ pub fn define(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     define_flow(linker)
 }
 
-fn define_buffers(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+fn define_buffers(linker: &mut Linker) -> Defined {
     hostcall!(
         linker,
         "proxy_get_buffer_bytes",
-        |host, buffer: u32, start: u32, wanted: u32, data: u32, size: u32| {
+        |host, buffer: u32, start: Word, wanted: Word, data: Word, size: Word| {
             let bytes = buffer_bytes(host.state(), buffer).ok_or(Status::NotFound)?;
             let start = start as usize;
             if start > bytes.len() {
@@ -94,7 +92,7 @@ fn define_buffers(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     hostcall!(
         linker,
         "proxy_set_buffer_bytes",
-        |host, buffer: u32, start: u32, length: u32, data: u32, size: u32| {
+        |host, buffer: u32, start: Word, length: Word, data: Word, size: Word| {
             let bytes = host.read(data, size)?;
             let body = host
                 .state()
@@ -110,11 +108,11 @@ fn define_buffers(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn define_properties(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+fn define_properties(linker: &mut Linker) -> Defined {
     hostcall!(
         linker,
         "proxy_get_property",
-        |host, path: u32, path_size: u32, data: u32, size: u32| {
+        |host, path: Word, path_size: Word, data: Word, size: Word| {
             let path = host.read_text(path, path_size)?;
             let value = properties::get(host.state(), &path).ok_or(Status::NotFound)?;
             host.give(&value, data, size)
@@ -123,7 +121,7 @@ fn define_properties(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     hostcall!(
         linker,
         "proxy_set_property",
-        |host, path: u32, path_size: u32, data: u32, size: u32| {
+        |host, path: Word, path_size: Word, data: Word, size: Word| {
             let (path, value) = (host.read_text(path, path_size)?, host.read(data, size)?);
             // Without a stream there is nothing to set it on; the SDK panics on this status.
             let stream = host.state().stream().ok_or(Status::NotFound)?;
@@ -134,7 +132,7 @@ fn define_properties(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn define_flow(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+fn define_flow(linker: &mut Linker) -> Defined {
     hostcall!(linker, "proxy_continue_stream", |host, stream_type: u32| {
         let action = match stream_type {
             0 => Action::ContinueRequest,
@@ -165,12 +163,12 @@ fn define_flow(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
         "proxy_send_local_response",
         |host,
          status: u32,
-         details: u32,
-         details_size: u32,
-         body: u32,
-         body_size: u32,
-         headers: u32,
-         headers_size: u32,
+         details: Word,
+         details_size: Word,
+         body: Word,
+         body_size: Word,
+         headers: Word,
+         headers_size: Word,
          grpc_status: i32| {
             let headers = host.read(headers, headers_size)?;
             let reply = LocalReply {
@@ -241,14 +239,14 @@ fn buffer_bytes(state: &mut HostState, buffer: u32) -> Option<Vec<u8>> {
 }
 
 /// For the imports that no filter of ours has a use for: they answer, they do nothing.
-pub fn define_unused(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+pub fn define_unused(linker: &mut Linker) -> Defined {
     fn unimplemented() -> Outcome {
         Err(Status::Unimplemented.into())
     }
     hostcall!(
         linker,
         "proxy_get_status",
-        |host, code: u32, data: u32, size: u32| {
+        |host, code: Word, data: Word, size: Word| {
             host.write_u32(code, 0)?;
             host.give(&[], data, size)
         }
@@ -257,32 +255,32 @@ pub fn define_unused(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
         linker,
         "proxy_grpc_call",
         |_host,
-         _service: u32,
-         _service_size: u32,
-         _name: u32,
-         _name_size: u32,
-         _method: u32,
-         _method_size: u32,
-         _metadata: u32,
-         _metadata_size: u32,
-         _message: u32,
-         _message_size: u32,
+         _service: Word,
+         _service_size: Word,
+         _name: Word,
+         _name_size: Word,
+         _method: Word,
+         _method_size: Word,
+         _metadata: Word,
+         _metadata_size: Word,
+         _message: Word,
+         _message_size: Word,
          _timeout: u32,
-         _token: u32| { unimplemented() }
+         _token: Word| { unimplemented() }
     );
     hostcall!(
         linker,
         "proxy_grpc_stream",
         |_host,
-         _service: u32,
-         _service_size: u32,
-         _name: u32,
-         _name_size: u32,
-         _method: u32,
-         _method_size: u32,
-         _metadata: u32,
-         _metadata_size: u32,
-         _token: u32| { unimplemented() }
+         _service: Word,
+         _service_size: Word,
+         _name: Word,
+         _name_size: Word,
+         _method: Word,
+         _method_size: Word,
+         _metadata: Word,
+         _metadata_size: Word,
+         _token: Word| { unimplemented() }
     );
     hostcall!(linker, "proxy_grpc_cancel", |_host, _token: u32| {
         unimplemented()
@@ -293,7 +291,7 @@ pub fn define_unused(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     hostcall!(
         linker,
         "proxy_grpc_send",
-        |_host, _token: u32, _data: u32, _size: u32, _end: u32| { unimplemented() }
+        |_host, _token: u32, _data: Word, _size: Word, _end: u32| { unimplemented() }
     );
     Ok(())
 }

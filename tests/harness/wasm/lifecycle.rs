@@ -13,7 +13,7 @@ impl Worker {
     /// As far through the request as the filter lets it; ends when the upstream has it.
     pub(super) fn run_request(&mut self, id: u32) {
         while let Some(stream) = self.vm.state().streams.get_mut(&id) {
-            if stream.paused {
+            if stream.paused || !stream.in_request() || !stream.may_step() {
                 return;
             }
             match stream.stage {
@@ -139,7 +139,7 @@ impl Worker {
     /// From the answer's headers to the log.
     pub(super) fn run_response(&mut self, id: u32) {
         while let Some(stream) = self.vm.state().streams.get_mut(&id) {
-            if stream.paused || stream.in_request() {
+            if stream.paused || stream.in_request() || !stream.may_step() {
                 return;
             }
             match stream.stage {
@@ -239,10 +239,11 @@ impl Worker {
         let before = stream.stage <= Stage::Sent;
         if !before && stream.stage != Stage::ResponseHeaders {
             // The answer has begun: all that is left is to cut it.
-            (stream.stage, stream.paused) = (Stage::Answered, false);
+            (stream.stage, stream.paused, stream.steps) = (Stage::Answered, false, None);
             return;
         }
         answer(stream, &reply);
+        stream.steps = None;
         stream.local_reply = Some(reply);
         stream.end = End::LocalReply;
         // In the response's own headers, the reply takes their place and no callback follows.
@@ -262,6 +263,7 @@ impl Worker {
         let shown = (Stage::RequestHeaders..=Stage::Sent).contains(&stream.stage);
         stream.stage = if shown { Stage::Sent } else { Stage::Answered };
         (stream.paused, stream.request_headers_open, stream.status) = (false, false, status);
+        stream.steps = None;
         stream.end = End::Envoy(details.to_owned());
         stream.response_headers = [(":status", status.to_string())].into_iter().collect();
         details.clone_into(&mut stream.details);

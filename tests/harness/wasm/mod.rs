@@ -1,60 +1,17 @@
-//! A proxy-wasm host on wasmtime that refuses what Envoy would refuse.
-
-use std::sync::OnceLock;
-use std::time::Instant;
-
-use wasmtime::{Config, Engine, InstancePre, Linker, Module, OptLevel};
-
-use super::module::filter;
-use state::HostState;
+//! A proxy-wasm host that refuses what Envoy would refuse.
 
 mod calls_http;
 mod calls_root;
 pub mod cluster;
 pub mod crypto;
+/// What runs the filter: wasmtime; in a fuzzer, the very program that it is linked into.
+#[cfg_attr(fuzzing, path = "../../../fuzz/fuzz_targets/filter/engine.rs")]
+pub mod engine;
 pub mod headers;
-mod host;
 mod lifecycle;
 pub mod process;
 mod properties;
 pub mod state;
 pub mod status;
 pub mod stream;
-pub mod vm;
-mod wasi;
 pub mod worker;
-
-/// The module, built and compiled once in a test binary, its imports bound.
-pub fn module() -> &'static InstancePre<HostState> {
-    static MODULE: OnceLock<InstancePre<HostState>> = OnceLock::new();
-    MODULE.get_or_init(|| {
-        let path = filter();
-        let started = Instant::now();
-        // Each test binary compiles the module once and runs little of it: a quick compiler beats quick code.
-        let mut config = Config::new();
-        config.cranelift_opt_level(OptLevel::None);
-        let engine = Engine::new(&config).expect("an engine with these settings");
-        let module = Module::from_file(&engine, path)
-            .unwrap_or_else(|error| panic!("{} does not load: {error:?}", path.display()));
-        let bound = link(&engine, &module);
-        // Seen with `--nocapture`.
-        eprintln!(
-            "harness: compiled {} in {:?}",
-            path.display(),
-            started.elapsed()
-        );
-        bound
-    })
-}
-
-fn link(engine: &Engine, module: &Module) -> InstancePre<HostState> {
-    let mut linker = Linker::new(engine);
-    let defined = calls_http::define(&mut linker)
-        .and_then(|()| calls_root::define(&mut linker))
-        .and_then(|()| calls_http::define_unused(&mut linker))
-        .and_then(|()| wasi::define(&mut linker));
-    defined.expect("each import is defined once");
-    linker.instantiate_pre(module).unwrap_or_else(|error| {
-        panic!("the module imports what the host does not offer (Envoy may not either): {error}")
-    })
-}

@@ -8,7 +8,8 @@ pub fn get(state: &mut HostState, path: &str) -> Option<Vec<u8>> {
     let dotted = path.replace('\0', ".");
     let now = state.process.world().clock.wall;
     match dotted.as_str() {
-        "plugin_name" | "plugin_root_id" | "plugin_vm_id" => return Some(b"tenantgate".to_vec()),
+        "plugin_name" => return Some(state.plugin_name.clone().into_bytes()),
+        "plugin_root_id" | "plugin_vm_id" => return Some(b"tenantgate".to_vec()),
         _ => {}
     }
     let id = state.acting();

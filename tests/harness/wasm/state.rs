@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wasmtime::{Memory, TypedFunc};
-
 use super::cluster::{Hit, Reply};
+use super::engine::Guest;
 use super::headers::Headers;
 use super::process::Process;
 use super::stream::Stream;
@@ -16,8 +15,9 @@ pub struct HostState {
     pub worker: usize,
     /// The VM that only tries a configuration: its calls never leave.
     pub canary: bool,
-    pub memory: Option<Memory>,
-    pub allocate: Option<TypedFunc<u32, u32>>,
+    pub guest: Guest,
+    /// What the property `plugin_name` says.
+    pub plugin_name: String,
     pub roots: BTreeMap<u32, Root>,
     pub streams: BTreeMap<u32, Stream>,
     /// The context whose callback runs, and the one the filter chose instead (0: none).
@@ -81,8 +81,8 @@ impl HostState {
             process,
             worker,
             canary,
-            memory: None,
-            allocate: None,
+            guest: Guest::default(),
+            plugin_name: "tenantgate".to_owned(),
             roots: BTreeMap::new(),
             streams: BTreeMap::new(),
             current: 0,
@@ -95,6 +95,12 @@ impl HostState {
             next_context: 1,
             next_token: 4,
         }
+    }
+
+    /// Context ids and tokens are given from there on, where several VMs are kept apart by them alone.
+    pub fn count_from(&mut self, first: u32) {
+        self.next_context += first;
+        self.next_token += first;
     }
 
     /// Context ids are never used again.

@@ -1,5 +1,7 @@
 //! Status codes of the ABI, and what a hostcall can come to.
 
+use super::engine::Trap;
+
 /// A status a hostcall returns to the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -33,7 +35,7 @@ impl Status {
 /// Why a hostcall did not succeed: a status for the filter, or a trap that it cannot see.
 pub enum Failure {
     Status(Status),
-    Trap(wasmtime::Error),
+    Trap(Trap),
 }
 
 impl From<Status> for Failure {
@@ -42,8 +44,8 @@ impl From<Status> for Failure {
     }
 }
 
-impl From<wasmtime::Error> for Failure {
-    fn from(error: wasmtime::Error) -> Self {
+impl From<Trap> for Failure {
+    fn from(error: Trap) -> Self {
         Self::Trap(error)
     }
 }

@@ -44,6 +44,8 @@ pub struct Stream {
     pub request: Request,
     pub stage: Stage,
     pub paused: bool,
+    /// How many callbacks it may still have, where somebody says when each comes.
+    pub steps: Option<usize>,
     /// Whether the request headers can be had: from their callback until the stream goes on.
     pub request_headers_open: bool,
     pub request_headers: Headers,
@@ -77,6 +79,7 @@ impl Stream {
             root,
             stage: Stage::Created,
             paused: false,
+            steps: request.steps(),
             request_headers_open: false,
             request_headers: request.headers().clone(),
             request_trailers: request.request_trailers().clone(),
@@ -114,6 +117,16 @@ impl Stream {
             (0, Stage::RequestBody) | (1, Stage::ResponseBody) => Some(&mut self.buffer),
             _ => None,
         }
+    }
+
+    /// Whether its next callback may come. If somebody counts, it does.
+    pub fn may_step(&mut self) -> bool {
+        match &mut self.steps {
+            Some(0) => return false,
+            Some(steps) => *steps -= 1,
+            None => {}
+        }
+        true
     }
 
     /// Over, one way or another: nothing more will happen to the request but its log.

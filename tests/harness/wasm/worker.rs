@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::time::Duration;
 
+use super::engine::Vm;
 use super::process::Process;
 use super::state::{Action, HostState, Root};
 use super::stream::{End, Stage, Stream};
-use super::vm::Vm;
 use crate::harness::proxy::Request;
 
 pub struct Worker {
@@ -215,7 +215,37 @@ impl Worker {
         {
             stream.end = End::Disconnected;
             "downstream_remote_disconnect".clone_into(&mut stream.details);
-            (stream.stage, stream.paused) = (Stage::Answered, false);
+            (stream.stage, stream.paused, stream.steps) = (Stage::Answered, false, None);
+            self.flow();
+        }
+    }
+
+    /// So many callbacks more of a stream that goes in steps, or all that are left.
+    pub fn go_on(&mut self, id: u32, steps: Option<usize>) {
+        if let Some(stream) = self.state().streams.get_mut(&id) {
+            stream.steps = steps;
+            self.flow();
+        }
+    }
+
+    /// The upstream answers a request whose body is still on its way.
+    pub fn answer_early(&mut self, id: u32) {
+        if let Some(stream) = self
+            .state()
+            .streams
+            .get_mut(&id)
+            .filter(|stream| stream.stage == Stage::RequestBody && !stream.paused)
+        {
+            stream.stage = Stage::Sent;
+            self.go_on(id, Some(1));
+        }
+    }
+
+    /// The upstream breaks off a request that it has.
+    pub fn break_off(&mut self, id: u32) {
+        let stream = self.state().streams.get(&id);
+        if stream.is_some_and(|stream| stream.hit.is_some() && !stream.decided()) {
+            self.refuse(id, 503, "upstream_reset");
             self.flow();
         }
     }

@@ -2,8 +2,8 @@
 
 use wasmtime::{Instance, Store, Val};
 
-use super::process::{Level, Process};
-use super::state::HostState;
+use crate::harness::wasm::process::{Level, Process};
+use crate::harness::wasm::state::HostState;
 
 /// Results of callbacks that return nothing.
 const NOTHING: u32 = 0;
@@ -37,7 +37,7 @@ impl Vm {
             .get_typed_func(&mut self.store, "proxy_on_memory_allocate")
             .ok();
         let state = self.store.data_mut();
-        (state.memory, state.allocate) = (memory, allocate);
+        state.guest = super::Guest { memory, allocate };
         self.instance = Some(instance);
         self.call(0, "_initialize", &[]);
     }
@@ -51,7 +51,7 @@ impl Vm {
     }
 
     pub fn memory_pages(&mut self) -> u64 {
-        let memory = self.store.data().memory;
+        let memory = self.store.data().guest.memory;
         memory.map_or(0, |memory| memory.size(&self.store))
     }
 

@@ -3,9 +3,9 @@
 use wasmtime::{Caller, Linker, bail};
 
 use super::host::Host;
-use super::process::Level;
-use super::state::HostState;
-use super::status::Failure;
+use crate::harness::wasm::process::Level;
+use crate::harness::wasm::state::HostState;
+use crate::harness::wasm::status::Failure;
 
 const SUCCESS: u32 = 0;
 const BAD_FD: u32 = 8;

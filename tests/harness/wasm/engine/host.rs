@@ -2,8 +2,8 @@
 
 use wasmtime::{Caller, bail, format_err};
 
-use super::state::HostState;
-use super::status::{Failure, Outcome, Status};
+use crate::harness::wasm::state::HostState;
+use crate::harness::wasm::status::{Failure, Outcome, Status};
 
 pub struct Host<'a>(pub Caller<'a, HostState>);
 
@@ -13,7 +13,7 @@ impl Host<'_> {
     }
 
     pub fn read(&mut self, at: u32, size: u32) -> Result<Vec<u8>, Failure> {
-        let Some(memory) = self.0.data().memory else {
+        let Some(memory) = self.0.data().guest.memory else {
             return Err(Status::InvalidMemoryAccess.into());
         };
         let (start, size) = (at as usize, size as usize);
@@ -28,7 +28,7 @@ impl Host<'_> {
     }
 
     pub fn write(&mut self, at: u32, bytes: &[u8]) -> Outcome {
-        let Some(memory) = self.0.data().memory else {
+        let Some(memory) = self.0.data().guest.memory else {
             return Err(Status::InvalidMemoryAccess.into());
         };
         memory
@@ -50,7 +50,7 @@ impl Host<'_> {
             .map_err(|_| Failure::Trap(format_err!("result too big for wasm32")))?;
         let mut pointer = 0;
         if size > 0 {
-            let allocate = self.0.data().allocate.clone();
+            let allocate = self.0.data().guest.allocate.clone();
             let Some(allocate) = allocate else {
                 return Err(missing_allocator());
             };
@@ -98,9 +98,9 @@ macro_rules! hostcall {
             "env",
             $name,
             |caller: ::wasmtime::Caller<'_, $crate::harness::wasm::state::HostState> $(, $argument: $kind)*| {
-                $crate::harness::wasm::host::Host(caller).run($name, |$host| $body)
+                $crate::harness::wasm::engine::Host(caller).run($name, |$host| $body)
             },
         )?
     };
 }
-pub(super) use hostcall;
+pub(in crate::harness::wasm) use hostcall;
