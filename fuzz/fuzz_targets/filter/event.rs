@@ -99,6 +99,8 @@ pub enum Body {
     Allowed,
     Forbidden,
     Nonsense,
+    /// It asks for no model at all.
+    Unnamed,
     /// Larger than what is looked at in one go.
     Large,
 }
@@ -165,11 +167,12 @@ const CALLERS: [(u8, Who); 17] = [
     (b't', Who::Twice),
 ];
 
-const BODIES: [(u8, Body); 5] = [
+const BODIES: [(u8, Body); 6] = [
     (b'-', Body::None),
     (b'a', Body::Allowed),
     (b'f', Body::Forbidden),
     (b'n', Body::Nonsense),
+    (b'u', Body::Unnamed),
     (b'l', Body::Large),
 ];
 

@@ -96,15 +96,9 @@ pub fn right(
         Path::Models => model(request, key(request.who, edition), doubts),
         Path::Set => settled(request.who, doubts),
         Path::Chat => match request.who {
-            // It asks for tokens, and these stand in one header only.
-            Who::Beta | Who::Old | Who::Settled | Who::Wrong => {
-                Right::refused("missing_credential")
-            }
-            Who::Two => {
-                token(Who::Good, edition, doubts, (from, until)).or("keys_unavailable", no_keys)
-            }
-            Who::Acme | Who::Twice => {
-                Right::refused("invalid_credential").or("keys_unavailable", no_keys)
+            Who::Two => Right::refused("multiple_credentials"),
+            Who::Acme | Who::Beta | Who::Old | Who::Settled | Who::Wrong | Who::Twice => {
+                Right::refused("invalid_credential")
             }
             who => token(who, edition, doubts, (from, until)).or("keys_unavailable", no_keys),
         },
@@ -162,7 +156,7 @@ fn model(request: &Request, right: Right, doubts: &Doubts) -> Right {
             right.or("model_not_allowed", doubts.bodies || request.in_steps)
         }
         // Its head goes on before its body has been seen.
-        Body::Forbidden | Body::Nonsense => right.or("model_not_allowed", true),
+        Body::Forbidden | Body::Nonsense | Body::Unnamed => right.or("model_not_allowed", true),
         Body::None => Right::refused("model_not_allowed"),
     }
 }

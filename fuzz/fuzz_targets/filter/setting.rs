@@ -205,6 +205,7 @@ pub fn body(body: Body) -> Vec<Vec<u8>> {
             br#"-1","messages":[]}"#.to_vec(),
         ],
         Body::Nonsense => vec![b"\xff\x00{".to_vec()],
+        Body::Unnamed => vec![br#"{"messages":[]}"#.to_vec()],
         Body::Large => {
             let padding = " ".repeat(70_000);
             vec![format!(r#"{{"model":"good-1",{padding}"a":1}}"#).into_bytes()]

@@ -1,5 +1,8 @@
 //! The foreign function `verify_signature`, as Envoy does it with `BoringSSL`: PKCS#1 v1.5 for RSA keys, DER signatures for ECDSA.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use old_p256::ecdsa::signature::hazmat::PrehashVerifier;
 use old_rsa::pkcs8::DecodePublicKey;
 use old_rsa::pkcs8::spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
@@ -69,8 +72,16 @@ fn verify(arguments: &[u8]) -> Result<Vec<u8>, Status> {
     if arguments.is_empty() {
         return Err(Status::BadArgument);
     }
-    let arguments = Arguments::decode(arguments).map_err(|_| Status::BadArgument)?;
-    Ok(result(judge(&arguments)))
+    // The same question has the same answer, which a fuzzer does not wait for a thousand times.
+    static ANSWERS: Mutex<BTreeMap<Vec<u8>, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(answer) = answers.get(arguments) {
+        return Ok(answer.clone());
+    }
+    let question = Arguments::decode(arguments).map_err(|_| Status::BadArgument)?;
+    let answer = result(judge(&question));
+    answers.insert(arguments.to_vec(), answer.clone());
+    Ok(answer)
 }
 
 fn result(judged: Result<(), &str>) -> Vec<u8> {
