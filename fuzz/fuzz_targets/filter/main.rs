@@ -7,6 +7,7 @@
 
 mod event;
 mod harness;
+mod judge;
 mod oracle;
 mod setting;
 mod walk;
