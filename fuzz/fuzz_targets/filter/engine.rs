@@ -1,8 +1,9 @@
-//! The filter without wasm: linked into this program, which fuzzes it. Its imports are functions of this program, and its
-//! callbacks are called as what they are.
+//! The filter without wasm: linked into this program, which fuzzes it. Its imports are functions of this program, and
+//! its callbacks are called as what they are.
 //!
-//! All `unsafe` of the fuzzers is in here. The filter's pointers are real ones: what the SDK hands over is a slice of the
-//! filter's, borrowed for the call, or a place that waits for a value; what it is given is memory that it frees as a `Vec`.
+//! All `unsafe` of the fuzzers is in here. The filter's pointers are real ones: what the SDK hands over is a slice of
+//! the filter's, borrowed for the call, or a place that waits for a value; what it is given is memory that it frees as
+//! a `Vec`.
 //!
 //! A thread is a process: the SDK and the filter keep what is a VM's in thread-locals, so the VMs of one process share
 //! those. They are told apart by context ids and tokens, of which no two have the same, and by the plugin's name.

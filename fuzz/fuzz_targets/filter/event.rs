@@ -178,8 +178,8 @@ const BODIES: [(u8, Body); 6] = [
 
 const STATUSES: [(u8, u32); 4] = [(b'2', 200), (b'3', 302), (b'4', 401), (b'5', 503)];
 
-/// Worker, honesty, pace and address, in this order from the least: `a` is an honest one in one go, from outside, to the
-/// first worker. The last is one that Envoy refuses.
+/// Worker, honesty, pace and address, in this order from the least: `a` is an honest one in one go, from outside, to
+/// the first worker. The last is one that Envoy refuses.
 const SHAPES: &[u8] = b"abcdefghijklmnopqrstuvwxM";
 
 const SERVERS: [(u8, Server); 3] = [

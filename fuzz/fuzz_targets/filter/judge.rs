@@ -1,5 +1,5 @@
-//! Whether a request that is under way, or over, is as it has to be: decided about rightly and once, nothing sent on before
-//! that, and what was sent on the gate's and nobody else's.
+//! Whether a request that is under way, or over, is as it has to be: decided about rightly and once, nothing sent on
+//! before that, and what was sent on the gate's and nobody else's.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! The whole filter, in whatever order things happen: requests and their bodies, callouts and their answers, time, edits,
-//! failures, clients that leave. It runs as it does in Envoy, on the host that the tests have for it, but natively.
+//! The whole filter, in whatever order things happen: requests and their bodies, callouts and their answers, time,
+//! edits, failures, clients that leave. It runs as it does in Envoy, on the host that the tests have for it, but
+//! natively.
 //!
 //! The input is a text of [`event`]s. Whatever it says, what [`walk`] asserts has to hold, by what [`oracle`] knows.
 
