@@ -246,3 +246,6 @@ impl Endpoint {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

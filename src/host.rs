@@ -117,6 +117,8 @@ pub mod fake {
         pub sent: Vec<Callout>,
         /// Refuse to start callouts.
         pub broken: bool,
+        /// Some other worker always writes first.
+        pub contended: bool,
         /// What was counted or measured, by name.
         pub metrics: BTreeMap<String, u64>,
     }
@@ -168,6 +170,9 @@ pub mod fake {
         ) -> Result<(), Contended> {
             let mut data = self.shared.borrow_mut();
             let current = data.get(key).map(|(_, version)| *version);
+            if self.contended {
+                return Err(Contended);
+            }
             // As Envoy does it: without a number, the write always wins.
             if let Some(seen) = seen.and_then(|seen| seen.version)
                 && current != Some(seen)

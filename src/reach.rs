@@ -135,3 +135,84 @@ impl std::fmt::Debug for ModelWatch {
         f.debug_struct("ModelWatch").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config;
+
+    type Fields<'a> = &'a [(&'a str, &'a str)];
+
+    /// What a key for the model `m1` may do with a request to `/v1`.
+    fn admitted(fields: Fields<'_>, has_body: bool) -> Result<Option<ModelWatch>, Denial> {
+        let open = json!({ "name": "v1", "path": "/v1", "authorizer": { "type": "none" } });
+        let policy = config::compile(json!({ "endpoints": [open] }), &|_: &str| None).unwrap();
+        let head = [(":authority", "api.test"), (":path", "/v1")];
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), value.as_bytes().to_vec());
+        let head = RequestHead::new(head.iter().chain(fields).map(owned).collect());
+        let addressed = policy.endpoints.find(&head).unwrap().unwrap();
+        let restrictions = Restrictions {
+            models: Some(vec!["m1".to_owned().try_into().unwrap()]),
+            ..Restrictions::default()
+        };
+        Rc::new(restrictions).admit(addressed.endpoint, &head, has_body)
+    }
+
+    #[test]
+    fn without_a_body_only_what_runs_no_model_is_within_reach() {
+        for (method, expected) in [
+            ("GET", true),
+            ("HEAD", true),
+            ("POST", false),
+            ("PUT", false),
+        ] {
+            let verdict = admitted(&[(":method", method)], false);
+            assert_eq!(
+                verdict.is_ok_and(|watch| watch.is_none()),
+                expected,
+                "{method}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_whose_kind_is_said_twice_names_no_model() {
+        let json = ("content-type", "application/json");
+        let plain = ("content-encoding", "identity");
+        for (fields, expected) in [
+            (&[json][..], Ok(())),
+            (&[json, plain], Ok(())),
+            (&[json, json], Err(Denial::ModelNotAllowed)),
+            (&[json, plain, plain], Err(Denial::ModelNotAllowed)),
+        ] {
+            let mut watch = admitted(fields, true).unwrap().unwrap();
+            let verdict = watch.pass(br#"{"model":"m1"}"#);
+            assert_eq!(
+                verdict.and_then(|()| watch.settle()),
+                expected,
+                "{fields:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_watch_lets_go_on_what_names_the_model_and_prints_nothing_of_it() {
+        let start = || {
+            admitted(&[("content-type", "application/json")], true)
+                .unwrap()
+                .unwrap()
+        };
+        let mut watch = start();
+        assert_eq!(watch.pass(br#"{"mod"#), Ok(()));
+        assert_eq!(watch.settle(), Err(Denial::ModelNotAllowed), "not yet");
+        assert_eq!(watch.pass(br#"el":"m1"}"#), Ok(()));
+        assert_eq!(watch.settle(), Ok(()));
+        assert_eq!(format!("{watch:?}"), "ModelWatch { .. }");
+        assert_eq!(
+            start().pass(br#"{"model":"m2"}"#),
+            Err(Denial::ModelNotAllowed)
+        );
+    }
+}

@@ -272,3 +272,6 @@ fn meter(endpoint: &Endpoint, head: &RequestHead) -> Option<Meter> {
     let path = std::str::from_utf8(head.path()?).ok()?;
     endpoint.usage.meter(head.method()?, path)
 }
+
+#[cfg(test)]
+mod tests;

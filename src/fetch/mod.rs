@@ -8,6 +8,8 @@
 mod access_token;
 pub mod document;
 mod edition;
+#[cfg(test)]
+pub mod fake;
 mod intake;
 mod jwks;
 mod key_set;

@@ -1,3 +1,4 @@
+mod key_sets;
 mod sharing;
 mod tokens;
 
@@ -142,6 +143,39 @@ fn discovery_finds_the_keys() {
     assert_eq!(worker.state(), "coming");
     worker.answer(ok(JWKS));
     assert_eq!(worker.state(), "usable");
+}
+
+#[test]
+fn keys_from_where_the_issuer_no_longer_keeps_them_are_not_taken() {
+    let discovered = |keys: &str| {
+        ok(&format!(
+            r#"{{"issuer":"{ISSUER}","jwks_uri":"{ISSUER}/{keys}"}}"#
+        ))
+    };
+    let mut worker = Worker::new(FakeHost::default(), None);
+    worker.tick();
+    worker.answer(discovered("old"));
+    worker.answer(ok(JWKS));
+    worker.after(600);
+    let both = ["/.well-known/openid-configuration", "/old"];
+    assert_eq!(worker.sent(), [both, both].concat());
+    let (document, keys) = (CalloutId(3), CalloutId(4));
+    let host = &mut worker.host;
+    assert!(worker.fetcher.answered(document, discovered("new"), host));
+    assert!(worker.fetcher.answered(keys, ok(JWKS), host), "it was ours");
+    assert_eq!(worker.state(), "coming");
+    worker.tick();
+    assert_eq!(worker.sent().last(), Some(&"/new"));
+    worker.answer(ok(JWKS));
+    assert_eq!(worker.state(), "usable");
+}
+
+#[test]
+fn an_issuer_that_cannot_be_discovered_has_no_keys() {
+    let mut worker = Worker::new(FakeHost::default(), None);
+    worker.tick();
+    worker.answer(status(500));
+    assert_eq!(worker.state(), "unavailable");
 }
 
 #[test]

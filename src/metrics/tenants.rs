@@ -119,6 +119,16 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_that_cannot_be_shared_is_one_of_the_others_until_it_can() {
+        let (mut labels, mut host) = (TenantLabels::new(2), FakeHost::default());
+        for (contended, expected) in [(true, "other"), (true, "other"), (false, "acme")] {
+            host.contended = contended;
+            let label = label(&mut labels, "acme", &mut host);
+            assert_eq!(label.as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
     fn the_workers_of_a_process_agree_and_keep_the_bound_together() {
         let mut one_host = FakeHost::default();
         let mut other_host = one_host.sibling();

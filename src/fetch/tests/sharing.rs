@@ -170,3 +170,18 @@ fn a_stranger_cannot_have_the_lease_reach_further_than_ours_do() {
     worker.tick();
     assert_eq!(worker.sent().len(), 1);
 }
+
+#[test]
+fn a_worker_that_loses_every_race_waits_for_the_winner_and_fetches_when_there_is_none() {
+    let mut worker = Worker::with_jwks_uri();
+    worker.host.contended = true;
+    worker.tick();
+    assert_eq!((worker.sent().len(), worker.state()), (0, "coming"));
+    worker.host.contended = false;
+    worker.after(10);
+    assert_eq!(worker.sent().len(), 1);
+    // What it has cannot be shared: it serves all the same.
+    worker.host.contended = true;
+    worker.answer(ok(JWKS));
+    assert_eq!(worker.state(), "usable");
+}

@@ -1,51 +1,20 @@
 //! Two configurations and a request, all at random: the gate itself is asked what became of the request.
 
-use std::rc::Rc;
-
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
 use super::{Opening, openings};
-use crate::authorizer::api_key::ApiKeys;
 use crate::authorizer::cache::TokenCache;
 use crate::cli::find::Configuration;
 use crate::cli::read::{Plugin, StandIns, plugin};
 use crate::endpoint::Sample;
-use crate::fetch::{
-    ApiKeySetId, ApiKeysOf, KeySourceId, Keys, KeysOf, Refresh, State, TokenSourceId, TokensOf,
-};
+use crate::fetch::fake::Held;
 use crate::gate::{Request, Step};
 use crate::request::RequestHead;
-use crate::upstream::ProviderCredential;
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
-
-/// Whoever brings no credential needs nothing fetched.
-struct Nothing;
-
-impl KeysOf for Nothing {
-    fn of(&self, _: KeySourceId, _: Timestamp) -> Keys<'_> {
-        Keys::Coming
-    }
-
-    fn refresh(&mut self, _: KeySourceId, _: Timestamp) -> Refresh {
-        Refresh::TooSoon
-    }
-}
-
-impl ApiKeysOf for Nothing {
-    fn api_keys(&self, _: ApiKeySetId, _: Timestamp) -> State<&ApiKeys> {
-        State::Coming
-    }
-}
-
-impl TokensOf for Nothing {
-    fn token(&self, _: TokenSourceId, _: Timestamp) -> State<(&Rc<ProviderCredential>, Timestamp)> {
-        State::Coming
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -63,9 +32,11 @@ fn fate(plugin: &Plugin, head: &RequestHead, from: fn() -> Option<Vec<u8>>) -> F
         source_address: from,
         has_body: false,
     };
+    // Whoever brings no credential needs nothing fetched.
+    let (mut nothing, mut cache) = (Held::default(), TokenCache::new(0));
     let decision = plugin
         .policy
-        .decide(&request, &mut Nothing, &mut TokenCache::new(0), NOW);
+        .decide(&request, &mut nothing, &mut cache, NOW);
     match (&decision.step, decision.endpoint) {
         (Step::Forward(_), _) => Fate::Open,
         (_, Some(_)) => Fate::Guarded,
