@@ -38,9 +38,18 @@ fn policy() -> Policy {
     let issuer =
         json!({ "type": "oidc", "oidc": { "issuer": "https://idp.test", "audience": "a" } });
     let endpoint = |name: &str, path: &str, authorizer: &Value| json!({ "name": name, "path": path, "authorizer": authorizer });
+    let open = json!({ "type": "none" });
+    let metered = |name: &str, path: &str, usage: &str| {
+        let mut endpoint = endpoint(name, path, &open);
+        endpoint["usage"] = usage.into();
+        endpoint
+    };
     let document = json!({ "endpoints": [
         endpoint("chat", PATH, &keys),
         endpoint("tokens", "/tokens", &issuer),
+        metered("unread", "/unread/v1/chat/completions", "off"),
+        metered("told", "/ours", "openai"),
+        metered("told-again", "/ours/v1/chat/completions", "openai"),
     ] });
     config::compile(document, &|_: &str| None).unwrap()
 }
@@ -193,6 +202,39 @@ fn the_first_bytes_of_a_stream_tell_how_long_it_took_and_no_others_do() {
     answered(&mut account, "text/event-stream");
     let first = account.response_body(CHUNK.as_bytes(), || Timestamp::UNIX_EPOCH);
     assert_eq!(first.map(|first| first.milliseconds), Some(0));
+}
+
+#[test]
+fn what_a_call_uses_is_read_where_the_operator_wants_it_and_as_what_they_say() {
+    let policy = policy();
+    for (path, coding, expected) in [
+        (PATH, None, (json!(5), json!("reported"))),
+        (PATH, Some("br"), (Value::Null, json!("compressed"))),
+        (
+            "/unread/v1/chat/completions",
+            None,
+            (Value::Null, Value::Null),
+        ),
+        ("/ours", None, (json!(5), json!("reported"))),
+        (
+            "/ours/v1/chat/completions",
+            None,
+            (json!(5), json!("reported")),
+        ),
+    ] {
+        let mut account = decided(&policy, &head("any-model", &[(":path", path)]));
+        account.response_head(Some(200), &|name| match name {
+            "content-type" => Some(b"application/json".to_vec()),
+            "content-encoding" => coding.map(|coding| coding.as_bytes().to_vec()),
+            _ => None,
+        });
+        let answer = br#"{"usage":{"prompt_tokens":3,"completion_tokens":5}}"#;
+        account.response_body(answer, || NOW);
+        account.completed();
+        let told = line(&account, &policy);
+        let found = (told["output_tokens"].clone(), told["usage_source"].clone());
+        assert_eq!(found, expected, "{path} {coding:?}");
+    }
 }
 
 #[test]

@@ -170,6 +170,31 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_of_value_means_the_same_in_a_struct_as_in_a_text() {
+        use prost_types::ListValue;
+
+        let of = |kind| prost_types::Value { kind: Some(kind) };
+        let struct_of = |kinds: Vec<(&str, Kind)>| prost_types::Struct {
+            fields: kinds
+                .into_iter()
+                .map(|(name, kind)| (name.to_owned(), of(kind)))
+                .collect(),
+        };
+        let values = vec![of(Kind::BoolValue(true)), of(Kind::NumberValue(2.0))];
+        let message = struct_of(vec![
+            ("null", Kind::NullValue(0)),
+            ("list", Kind::ListValue(ListValue { values })),
+            ("object", Kind::StructValue(struct_of(vec![]))),
+            ("text", Kind::StringValue("a".to_owned())),
+        ]);
+        let json = br#"{"null": null, "list": [true, 2], "object": {}, "text": "a"}"#;
+        assert_eq!(text(&message.encode_to_vec()), text(json));
+        let endless = struct_of(vec![("a", Kind::NumberValue(f64::INFINITY))]);
+        let read = text(&endless.encode_to_vec());
+        assert_eq!(read, Err(DocumentError::NotFinite));
+    }
+
+    #[test]
     fn what_is_no_document_is_said_to_be_none() {
         let json = |line, column| Err(DocumentError::Json(NotStrictJson::Syntax { line, column }));
         for (bytes, expected) in [

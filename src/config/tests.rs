@@ -112,6 +112,34 @@ fn an_environment_is_asked_for_what_is_named_and_nothing_else() {
     assert_eq!(*asked.borrow(), ["KEY", "TOKEN"]);
 }
 
+#[test]
+fn a_name_that_nothing_has_is_answered_with_those_there_are_and_never_at_length() {
+    let with = |key_sets: Value, more: &str| {
+        let authorizer = json!({ "type": "api_key", "key_set": "clients" });
+        let endpoint = json!({ "name": "v1", "path": "/v1", "authorizer": authorizer, more: 1 });
+        let document = json!({ "key_sets": key_sets, "endpoints": [endpoint] });
+        let problems = compile(document, &|_: &str| None).unwrap_err();
+        problems.to_string()
+    };
+    let set = json!({ "uri": "https://keys.test/set" });
+    let none = with(json!({}), "usage");
+    assert!(
+        none.contains("no key set has this name; they stand under"),
+        "{none}"
+    );
+    let some = with(json!({ "batch": set, "chat": set }), "usage");
+    assert!(
+        some.contains("no key set has this name; there are `batch`, `chat`"),
+        "{some}"
+    );
+    let long = with(json!({}), &"x".repeat(1000));
+    let shown = format!("{}…", "x".repeat(64));
+    assert!(
+        long.contains(&shown) && !long.contains(&"x".repeat(65)),
+        "{long}"
+    );
+}
+
 /// Every object of the file is closed in the schema too, and speaks to the operator.
 #[test]
 fn the_schema_knows_every_field_and_no_other() {

@@ -243,6 +243,7 @@ mod tests {
             ("/{a", PatternError::Capture("{a".into())),
             ("/{a b}", PatternError::Capture("{a b}".into())),
             ("/{a=x/*}", PatternError::Capture("{a=x".into())),
+            ("/{a=x}", PatternError::Capture("{a=x}".into())),
             ("/{a}/{a}", PatternError::DuplicateCapture("a".into())),
         ] {
             assert_eq!(PathPattern::parse(text), Err(error), "{text}");

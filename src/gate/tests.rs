@@ -181,12 +181,69 @@ fn a_key_goes_no_further_unless_the_operator_says_so() {
         (json!({ "forward_credential": true }), vec![]),
     ] {
         let told = Gate::of(&keys(), &forward).ask(&[KEY]);
-        assert_eq!(
-            (told.step, told.removed),
-            ("forward", removed.into_iter().map(str::to_owned).collect())
-        );
+        assert_eq!(told.step, "forward");
+        assert_eq!(told.removed, removed);
         assert_eq!(told.set, [("x-tenant-id".to_owned(), "acme".to_owned())]);
     }
+}
+
+#[test]
+fn a_key_is_good_only_where_its_own_authorizer_looks() {
+    let authorizer = |client: &str, key: &str, header: &str| {
+        let keys = json!([{ "client_id": client, "key": key }]);
+        json!({ "type": "api_key", "keys": keys, "from": [{ "header": header }] })
+    };
+    let any_of = json!({ "any_of": [
+        authorizer("acme", "key-of-acme", "x-acme"),
+        authorizer("globex", "key-of-globex", "x-globex"),
+    ] });
+    let mut gate = Gate::of(&any_of, &json!({}));
+    for (header, key, expected) in [
+        ("x-acme", "key-of-acme", "forward"),
+        ("x-globex", "key-of-globex", "forward"),
+        ("x-acme", "key-of-globex", "invalid_credential"),
+        ("x-globex", "key-of-acme", "invalid_credential"),
+        ("x-api-key", "key-of-acme", "missing_credential"),
+    ] {
+        assert_eq!(gate.ask(&[(header, key)]).step, expected, "{header}: {key}");
+    }
+}
+
+#[test]
+fn an_open_endpoint_passes_a_credential_on_beside_ours_only_if_told_to() {
+    let header = json!({ "type": "header", "name": "x-provider", "value": "ours" });
+    for (forward, removed) in [(false, vec!["authorization"]), (true, vec![])] {
+        let more = json!({ "upstream_auth": header, "forward_credential": forward });
+        let mut gate = Gate::of(&json!({ "type": "none" }), &more);
+        let told = gate.ask(&[("authorization", "Bearer of-the-client")]);
+        assert_eq!(told.removed, removed);
+        assert_eq!(told.credential.as_deref(), Some("ours"));
+    }
+}
+
+#[test]
+fn each_header_that_the_operator_names_tells_its_part_of_the_identity_and_no_other_does() {
+    let named =
+        json!({ "tenant": "x-org", "user": "x-who", "client": "x-app", "endpoint": "x-for" });
+    let key =
+        json!({ "client_id": "app", "tenant_id": "acme", "user_id": "ada", "key": "a-good-key" });
+    let guarded = json!({ "type": "api_key", "keys": [key] });
+    let mut gate = Gate::new(json!({
+        "identity_headers": named,
+        "endpoints": [{ "name": "v1", "path": "/v1", "authorizer": guarded }],
+    }));
+    let told = gate.ask(&[KEY, ("x-who", "root"), ("x-tenant-id", "kept")]);
+    assert_eq!(told.removed, ["x-who", "x-api-key"]);
+    let set = [
+        ("x-org", "acme"),
+        ("x-who", "ada"),
+        ("x-app", "app"),
+        ("x-for", "v1"),
+    ];
+    assert_eq!(
+        told.set,
+        set.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! The name of a model.
 
-use std::fmt;
-
 /// The longest that is told. Resource names of hosted endpoints (an ARN is one) reach two hundred bytes.
 const MAX_BYTES: usize = 256;
 
@@ -27,12 +25,6 @@ impl ModelName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for ModelName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

@@ -219,6 +219,11 @@ mod tests {
             ),
             ("after the file", format!("{file}{model}{end}"), Some("w-1")),
             (
+                "like a delimiter",
+                format!("{}{end}", part("name=\"model\"", "w\r\n--")),
+                None,
+            ),
+            (
                 "twice",
                 format!("{model}{}{end}", part("name=model", "w-2")),
                 Some("w-2"),

@@ -210,7 +210,7 @@ fn every_bit_of_a_token_counts() {
                 changed[index] ^= bit;
                 assert!(
                     judge.on(&changed).is_err(),
-                    "{algorithm} byte {index} bit {bit}"
+                    "{algorithm:?} byte {index} bit {bit}"
                 );
             }
         }

@@ -4,7 +4,6 @@
 //! symmetric algorithm: a verifier that takes `HS256` from the same header that names a public key can be given that
 //! key as the secret (RFC 8725 section 2.1).
 
-use std::fmt;
 use std::str::FromStr;
 
 /// A signature algorithm, by the name that JOSE gives it.
@@ -78,12 +77,6 @@ impl Algorithm {
             Self::ES384 => KeyKind::P384,
             Self::EdDSA | Self::Ed25519 => KeyKind::Ed25519,
         }
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
     }
 }
 

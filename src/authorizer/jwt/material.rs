@@ -29,13 +29,6 @@ const MIN_RSA_EXPONENT: u32 = 3;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyFingerprint([u8; 32]);
 
-impl KeyFingerprint {
-    /// The digest.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
 /// As RFC 7638 writes it, in base64url.
 impl fmt::Display for KeyFingerprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

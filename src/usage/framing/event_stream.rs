@@ -197,4 +197,33 @@ mod tests {
     fn the_checksum_is_the_one_of_ieee_802_3() {
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
     }
+
+    #[test]
+    fn a_header_of_any_kind_is_stepped_over_and_one_cut_short_ends_the_search() {
+        let text = b"\x0b:event-type\x07\0\x08metadata";
+        // The kinds in their order, and how long a value of each is.
+        let values: [&[u8]; 10] = [
+            b"",
+            b"",
+            b"1",
+            b"12",
+            b"1234",
+            b"12345678",
+            b"\0\x03abc",
+            b"\0\x03abc",
+            b"12345678",
+            b"0123456789abcdef",
+        ];
+        for (kind, value) in (0..).zip(values) {
+            let odd = [&b"\x03odd"[..], &[kind], value].concat();
+            let mut headers = [odd.as_slice(), text].concat();
+            headers.extend(b"\x0d:message-type\x07\0\x05event");
+            assert!(is_event(&headers, "metadata"), "{kind}");
+            assert!(!is_event(&headers, "other"), "{kind}");
+            for end in 0..odd.len() {
+                assert_eq!(header(&mut &odd[..end]), None, "{kind}, cut at {end}");
+            }
+        }
+        assert_eq!(header(&mut &b"\x03odd\x0aabc"[..]), None, "no such kind");
+    }
 }
