@@ -113,31 +113,38 @@ fn an_environment_is_asked_for_what_is_named_and_nothing_else() {
 }
 
 #[test]
-fn a_name_that_nothing_has_is_answered_with_those_there_are_and_never_at_length() {
-    let with = |key_sets: Value, more: &str| {
+fn a_key_set_that_is_not_there_is_answered_with_those_that_are() {
+    let complaint = |key_sets: Value| {
         let authorizer = json!({ "type": "api_key", "key_set": "clients" });
-        let endpoint = json!({ "name": "v1", "path": "/v1", "authorizer": authorizer, more: 1 });
+        let endpoint = json!({ "name": "v1", "path": "/v1", "authorizer": authorizer });
         let document = json!({ "key_sets": key_sets, "endpoints": [endpoint] });
-        let problems = compile(document, &|_: &str| None).unwrap_err();
-        problems.to_string()
+        let problems = compile(document, &|_: &str| None).map(|_| ());
+        problems.map_err(|problems| problems.to_string())
     };
     let set = json!({ "uri": "https://keys.test/set" });
-    let none = with(json!({}), "usage");
-    assert!(
-        none.contains("no key set has this name; they stand under"),
-        "{none}"
-    );
-    let some = with(json!({ "batch": set, "chat": set }), "usage");
-    assert!(
-        some.contains("no key set has this name; there are `batch`, `chat`"),
-        "{some}"
-    );
-    let long = with(json!({}), &"x".repeat(1000));
-    let shown = format!("{}…", "x".repeat(64));
-    assert!(
-        long.contains(&shown) && !long.contains(&"x".repeat(65)),
-        "{long}"
-    );
+    for (key_sets, expected) in [
+        (json!({}), "they stand under `key_sets` at the top"),
+        (
+            json!({ "batch": set, "chat": set }),
+            "there are `batch`, `chat`",
+        ),
+    ] {
+        let text = complaint(key_sets).unwrap_err();
+        assert!(text.contains(expected), "{text}");
+    }
+    assert_eq!(complaint(json!({ "clients": set })), Ok(()));
+}
+
+#[test]
+fn a_name_that_is_none_is_not_repeated_at_length() {
+    for (times, is_whole) in [(32, true), (500, false)] {
+        let name = "x ".repeat(times);
+        let problems = compile(json!({ "endpoints": [], name: 1 }), &|_: &str| None);
+        let text = problems.map(|_| ()).unwrap_err().to_string();
+        assert!(text.contains(&"x ".repeat(32)), "{text}");
+        assert_eq!(text.contains('…'), !is_whole, "{text}");
+        assert!(!text.contains(&"x ".repeat(33)), "{text}");
+    }
 }
 
 /// Every object of the file is closed in the schema too, and speaks to the operator.

@@ -278,6 +278,13 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_is_not_text_names_no_model() {
+        let head = b"Content-Disposition: form-data; name=\"model\"\r\n\r\n";
+        assert!(is_model(head));
+        assert!(!is_model(&[&b"X: \xff\r\n"[..], head].concat()));
+    }
+
+    #[test]
     fn a_form_needs_a_boundary() {
         for (content_type, is_form) in [
             ("multipart/form-data; boundary=B", true),

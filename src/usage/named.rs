@@ -139,6 +139,12 @@ fn is_json(content_type: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_type_that_is_not_text_is_not_that_of_json() {
+        assert!(is_json(b"application/json"));
+        assert!(!is_json(b"application/json\xff"));
+    }
+
     /// What a body names that comes in two pieces, cut everywhere.
     fn read(content_type: &str, body: &str) -> Option<String> {
         let (mut found, mut early) = (None, None);

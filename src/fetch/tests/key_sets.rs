@@ -176,8 +176,17 @@ fn what_another_policy_names_is_not_to_be_had_here() {
     fetcher.rejected(token, now, now);
     assert_eq!(fetcher.max_body_bytes(CalloutId(7)), 0);
     assert!(!fetcher.answered(CalloutId(7), ok(ONE), &mut worker.host));
-    worker.tick();
-    assert!(worker.fetcher.max_body_bytes(CalloutId(1)) > ONE.len());
+}
+
+#[test]
+fn an_answer_is_as_long_as_its_source_takes_and_a_set_may_be_longest() {
+    let longest = |mut worker: Worker| {
+        worker.tick();
+        assert_eq!(worker.host.sent.len(), 1);
+        worker.fetcher.max_body_bytes(CalloutId(1))
+    };
+    let (keys, set) = (longest(Worker::with_jwks_uri()), longest(first()));
+    assert!(JWKS.len() < keys && keys < set, "{keys} {set}");
 }
 
 #[test]

@@ -133,6 +133,8 @@ mod tests {
             ("data: a", vec!["a"]),
             ("\u{feff}data: a\n\n", vec!["a\n", ""]),
             ("\u{feff}\u{feff}data: a\n\n", vec!["", ""]),
+            // Begins as the mark does, and is none.
+            ("\u{fec0}data: a\n\n", vec!["", ""]),
             (": data: a\n\n", vec!["", ""]),
             (":data: a\n\n", vec!["", ""]),
             ("event: data\nid: data: a\nretry: 1\n\n", vec!["", ""]),
