@@ -76,8 +76,8 @@ fn decided(policy: &Policy, head: &RequestHead) -> Account {
         source_address: || None,
         has_body: true,
     };
-    let (mut held, mut cache) = (Held::default(), TokenCache::new(0));
-    let mut decision = policy.decide(&request, &mut held, &mut cache, NOW);
+    let (mut fetched, mut cache) = (Held::default(), TokenCache::new(0));
+    let mut decision = policy.decide(&request, &mut fetched, &mut cache, NOW);
     account.decided(&mut decision, head);
     account
 }
