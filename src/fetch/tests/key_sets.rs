@@ -28,6 +28,7 @@ fn first() -> Worker {
     worker(FakeHost::default(), "https://keys.test/set", None)
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "an answer may also be none")]
 fn tagged(status: u16, etag: Option<&str>, body: &str) -> Option<Answer> {
     Some(Answer {
         status,

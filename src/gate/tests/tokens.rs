@@ -33,10 +33,15 @@ fn published(numbers: &[u8]) -> State<KeySet> {
     State::Usable(KeySet::parse(set.as_bytes()).unwrap().0)
 }
 
+/// So many seconds from now, as a claim says it.
+fn later(seconds: i64) -> i64 {
+    NOW.as_second().saturating_add(seconds)
+}
+
 /// A token that is good, but for these claims.
 fn token(number: u8, but: &Value) -> (&'static str, String) {
     let mut claims = json!({
-        "iss": "https://idp.test", "aud": "api", "exp": NOW.as_second() + 600,
+        "iss": "https://idp.test", "aud": "api", "exp": later(600),
         "tenant_id": "acme", "sub": "ada", "scope": "models.call",
     });
     for (name, value) in but.as_object().unwrap() {
@@ -80,10 +85,7 @@ fn a_token_says_whom_it_stands_for_or_is_refused_for_what_it_says() {
         (json!({}), "forward"),
         (json!({ "tenant_id": 42 }), "forward"),
         (json!({ "sub": null }), "forward"),
-        (
-            json!({ "exp": NOW.as_second() - 600 }),
-            "expired_credential",
-        ),
+        (json!({ "exp": later(-600) }), "expired_credential"),
         (json!({ "aud": "another" }), "invalid_credential"),
         (
             json!({ "iss": "https://another.test" }),
