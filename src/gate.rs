@@ -132,6 +132,11 @@ impl Policy {
                 Unmatched::Pass => Ok(edits),
             };
         };
+        // A server answers a TRACE with the request as it got it (RFC 9110 section 9.3.8): with our identity in it, and
+        // with the provider's credential.
+        if head.method() == Some("TRACE") {
+            return Err(Denial::UnknownEndpoint.into());
+        }
         decision.endpoint = Some(endpoint);
 
         // 2 source

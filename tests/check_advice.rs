@@ -26,7 +26,7 @@ struct Row {
     says: &'static str,
 }
 
-const ROWS: [Row; 31] = [
+const ROWS: [Row; 34] = [
     // No vm_id.
     row(
         ENVOY,
@@ -228,6 +228,28 @@ const ROWS: [Row; 31] = [
         "name: OPENAI_API_KEY, value: canary-of-acme",
         "spec: vmConfig.env[0]",
         "write `valueFrom: HOST`",
+    ),
+    // FLO-05: copies that carry the credential.
+    row(
+        PROVIDERS,
+        "route: { cluster: openai,",
+        "route: { request_mirror_policies: [{ cluster: model }], cluster: openai,",
+        "configuration: endpoints[0].upstream_auth",
+        "mirror before the gate",
+    ),
+    row(
+        INGRESS,
+        "rewrite: { authority: api.openai.com }",
+        "mirrors: [{ destination: { host: shadow } }]",
+        "spec.pluginConfig: endpoints[0].upstream_auth",
+        "(`mirror`)",
+    ),
+    row(
+        GATEWAY,
+        "rules:\n  - backendRefs:",
+        "rules:\n  - filters: [{ type: RequestMirror }]\n    backendRefs:",
+        "spec.wasm[0].config: endpoints[0].upstream_auth",
+        "(`RequestMirror`)",
     ),
     // Variables that the VM is not handed, so that the filter would refuse its configuration.
     row(

@@ -6,6 +6,7 @@
 
 mod clusters;
 mod hosts;
+mod mirrors;
 mod secrets;
 
 use std::collections::BTreeSet;
@@ -48,6 +49,7 @@ pub(super) fn of_configuration(
         &here.member("clusters"),
     );
     secrets::check(configuration, &here);
+    mirrors::check(configuration, documents, &here);
     report.into_problems()
 }
 

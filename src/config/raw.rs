@@ -126,7 +126,7 @@ pub struct Endpoint {
     /// Path, as an URI template: exact, `*` one segment, `**` the rest, `{name}` captured, and literal text around a
     /// capture: `/v1beta/models/{model}:generateContent`.
     pub path: Field<String>,
-    /// Methods, in upper case. Any method if left out.
+    /// Methods, in upper case. Any method but `TRACE` if left out.
     #[serde(default)]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub methods: Field<Vec<Field<String>>>,

@@ -81,6 +81,7 @@ fn every_mistake_in_an_endpoint_has_its_place_and_its_message() {
         ("methods", json!(["post"]), "methods[0]", "methods are case-sensitive; write `POST`"),
         ("methods", json!(["POST "]), "methods[0]", "is no method"),
         ("methods", json!(["*"]), "methods[0]", "is no method; leave `methods` out for any method"),
+        ("methods", json!(["GET", "TRACE"]), "methods[1]", "is never let through: its answer would tell the caller what was put into the request"),
         ("allow_from", json!("NULL"), "allow_from", "must be a list, not null"),
         ("allow_from", json!(["10.0.0.0/33"]), "allow_from[0]", r#""10.0.0.0/33" is not an address or a network in CIDR notation, such as 10.0.0.0/8"#),
         ("allow_from", json!(["10.0.0.1/8"]), "allow_from[0]", "10.0.0.1/8 has bits set outside of its prefix; write 10.0.0.0/8"),

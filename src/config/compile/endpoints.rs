@@ -151,6 +151,8 @@ fn method(text: String) -> Result<String, String> {
             "methods are case-sensitive; write `{}`",
             text.to_ascii_uppercase()
         ))
+    } else if text == "TRACE" {
+        Err("is never let through: its answer would tell the caller what was put into the request".to_owned())
     } else {
         Ok(text)
     }
