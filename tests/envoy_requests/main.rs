@@ -1,8 +1,7 @@
 //! What a caller may put into a request, as far as only a real Envoy can show it: its parser, its own cleaning of
 //! headers, its idea of host and address, its trailers, upgrades and protocols. The rows are those of `requests`.
 //!
-//! Rows without a test here: PRO-06 and PRO-08 are about time, PRO-11 is in `tests/envoy_faults`, PRO-09 is Envoy's own
-//! promise, and Envoy as it is documented takes no extended CONNECT and no CONNECT-UDP (PRO-01, PRO-02).
+//! PRO-11, clients that leave, is in `tests/envoy_faults`.
 
 #![allow(
     clippy::expect_used,
@@ -14,6 +13,7 @@
 )]
 
 mod any_bytes;
+mod bodies;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod headers;
@@ -21,8 +21,11 @@ mod http2;
 mod other_filters;
 mod protocols;
 mod routing;
+mod smuggling;
 mod sources;
+mod streams;
 mod targets;
+mod tunnels;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -84,6 +87,11 @@ fn bearer() -> String {
 
 /// A server that gives every request the same bytes, whatever a server should do.
 fn serving(bytes: Vec<u8>) -> SocketAddr {
+    serving_by(move |_| bytes.clone())
+}
+
+/// The same, with bytes of its own for each head.
+fn serving_by(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("a bound address");
     std::thread::spawn(move || {
@@ -93,7 +101,7 @@ fn serving(bytes: Vec<u8>) -> SocketAddr {
             while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
                 head.push(byte[0]);
             }
-            let _ = stream.write_all(&bytes);
+            let _ = stream.write_all(&answer(&head));
         }
     });
     address

@@ -1,9 +1,9 @@
-//! Shapes of the protocol: PRO-01 to PRO-05, PRO-07, PRO-10.
+//! Shapes of the protocol: PRO-01, PRO-03 to PRO-05, PRO-07, PRO-10.
 
 use serde_json::{Value, json};
 
 use crate::harness::upstream::RawUpstream;
-use crate::harness::{Envoy, Listener, Setup};
+use crate::harness::{Envoy, Listener, Setup, Upstream};
 use crate::{K, LISTENERS, bearer, chat_and_health, config, gate, keys, lines, stands, word};
 
 #[test]
@@ -90,6 +90,42 @@ fn pro_03_a_refused_head_has_no_body_and_a_preflight_passes_only_where_it_may() 
 }
 
 #[test]
+fn pro_03_a_trace_tells_nobody_what_was_put_into_the_request() {
+    let lends = json!({"type": "bearer", "token": "sk-provider"});
+    let endpoints = json!([
+        {"name": "chat", "path": "/v1/chat", "authorizer": keys(), "upstream_auth": lends},
+        {"name": "open", "path": "/open", "authorizer": {"type": "none"}, "upstream_auth": lends},
+    ]);
+    let (upstream, mut envoy) = gate(config(&endpoints), Listener::HARDENED);
+    let bearer = bearer();
+    let ask = |first: &str, field: &str| {
+        let answer = crate::raw(&envoy, &lines(first, &[field])).unwrap();
+        word(&answer)
+    };
+    for path in ["/v1/chat", "/open"] {
+        for field in [bearer.as_str(), "X-A: 1"] {
+            let first = format!("TRACE {path}");
+            assert_eq!(ask(&first, field), "404 unknown_endpoint", "{path} {field}");
+        }
+    }
+    // OPTIONS that is no preflight is a request like any other.
+    assert_eq!(ask("OPTIONS /v1/chat", "X-A: 1"), "401 missing_credential");
+    upstream.saw_nothing();
+    for first in ["OPTIONS /v1/chat", "GET /v1/chat"] {
+        assert_eq!(ask(first, &bearer), "200");
+    }
+    assert_eq!(ask("GET /open", "X-A: 1"), "200");
+    assert_eq!(upstream.seen().len(), 3);
+    assert!(
+        upstream
+            .seen()
+            .iter()
+            .all(|seen| seen.contains("sk-provider"))
+    );
+    stands(&mut envoy);
+}
+
+#[test]
 fn pro_04_pipelined_requests_are_decided_each_by_itself() {
     for (name, listener) in LISTENERS {
         let (upstream, mut envoy) = gate(chat_and_health(), listener);
@@ -123,6 +159,65 @@ fn pro_04_pipelined_requests_are_decided_each_by_itself() {
         );
         stands(&mut envoy);
     }
+}
+
+/// [`chat_and_health`] behind a listener that this is merged into.
+fn merged(more: Value) -> (Upstream, Envoy) {
+    let upstream = Upstream::start();
+    let mut setup = Setup::with(chat_and_health()).model(upstream.address());
+    setup.merged = Some(more);
+    let envoy = Envoy::start(setup);
+    (upstream, envoy)
+}
+
+#[test]
+fn pro_04_http_1_0_is_judged_like_any_other_version() {
+    let (upstream, mut envoy) = merged(json!({ "http_protocol_options": {
+        "accept_http_10": true, "default_host_for_http_10": "api.test",
+    } }));
+    let bearer = bearer();
+    let request = |path: &str, field: &str, more: &str| {
+        format!("GET {path} HTTP/1.0\r\n{field}\r\n{more}\r\n").into_bytes()
+    };
+    for (field, expected) in [
+        ("X-A: 1", "401 missing_credential"),
+        ("x-api-key: wrong", "401 invalid_credential"),
+        (bearer.as_str(), "200"),
+    ] {
+        let answer = crate::raw(&envoy, &request("/v1/chat", field, "")).unwrap();
+        assert_eq!(word(&answer), expected);
+    }
+    assert_eq!(upstream.seen().len(), 1);
+    // On one connection, each by itself.
+    let mut wire = envoy.wire();
+    let keep = "Connection: keep-alive\r\n";
+    for (field, expected) in [("X-A: 1", "401 missing_credential"), (&bearer, "200")] {
+        wire.send(&request("/v1/chat", field, keep));
+        let answer = wire.answer().map(|answer| word(&answer));
+        assert_eq!(answer.as_deref(), Some(expected));
+    }
+    assert_eq!(upstream.seen().len(), 2);
+    stands(&mut envoy);
+}
+
+#[test]
+fn pro_05_where_envoy_leaves_it_to_the_server_a_refused_client_is_not_told_to_go_on() {
+    let (upstream, mut envoy) = merged(json!({ "proxy_100_continue": true }));
+    let ask = |field: &str| {
+        let fields = [field, "Expect: 100-continue", "Content-Length: 2"];
+        let mut wire = envoy.wire();
+        wire.send(&lines("POST /v1/chat", &fields));
+        wire
+    };
+    let refused = ask("x-api-key: wrong").answer().unwrap();
+    assert_eq!(word(&refused), "401 invalid_credential");
+    upstream.saw_nothing();
+    let mut wire = ask(&bearer());
+    assert_eq!(wire.answer().map(|answer| answer.status), Some(100));
+    wire.send(b"{}");
+    assert_eq!(wire.answer().map(|answer| answer.status), Some(200));
+    assert_eq!(upstream.last().body, b"{}");
+    stands(&mut envoy);
 }
 
 #[test]

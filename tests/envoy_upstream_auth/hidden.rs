@@ -1,14 +1,20 @@
-//! Where secrets do not appear. What is covered: the log with the wasm component at trace, the statistics, the
-//! configuration dump where secrets come from the environment, the access log, and what clients are told. Not covered,
-//! because they print header fields of all requests by themselves: Envoy's `http` and `router` components at debug.
+//! OBS-01, OBS-02: where secrets do not appear. What is covered: all that the filter writes to the log, the statistics, the
+//! configuration dump where secrets come from the environment or are digests, the access log, and what clients are told.
+//! What is not the filter's: below `warning`, other components of Envoy print header fields of all requests by themselves.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use serde_json::json;
 
+use crate::harness::envoy::Edit;
+use crate::harness::issuer::AUDIENCE;
 use crate::harness::provider::Provider;
 use crate::harness::upstream::Reply;
-use crate::harness::{Envoy, Setup, Upstream};
+use crate::harness::{Envoy, Issuer, Setup, Upstream};
 use crate::{KEY, endpoint, policy};
 
 const SECRETS: [(&str, &str); 4] = [
@@ -19,7 +25,7 @@ const SECRETS: [(&str, &str); 4] = [
 ];
 
 #[test]
-fn no_secret_appears_in_logs_statistics_dumps_or_answers() {
+fn obs_01_and_02_no_secret_appears_in_logs_statistics_dumps_or_answers() {
     let provider = Provider::start(Duration::from_hours(1));
     let upstream = Upstream::start();
     upstream.replies(Reply {
@@ -95,5 +101,186 @@ fn no_secret_appears_in_logs_statistics_dumps_or_answers() {
         for secret in secrets.chain([token.as_str(), encoded]) {
             assert!(!text.contains(secret), "{secret} appears in {place}");
         }
+    }
+}
+
+/// The components of Envoy that print what a request or a response carries, or what a connection does, when they are told
+/// to trace. None of them is the filter's.
+const TELLTALES: [&str; 6] = ["client", "connection", "http", "pool", "router", "upstream"];
+
+/// A secret as itself, and as somebody might print it.
+fn spellings(secret: &str) -> [String; 5] {
+    [
+        secret.to_owned(),
+        STANDARD.encode(secret),
+        STANDARD_NO_PAD.encode(secret),
+        URL_SAFE_NO_PAD.encode(secret),
+        secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+    ]
+}
+
+/// Entries of Envoy's log with the component that wrote each. One may have several lines.
+fn entries(log: &str) -> Vec<(String, String)> {
+    let mut entries: Vec<(String, String)> = Vec::new();
+    for line in log.lines() {
+        // [time][thread][level][component] [file:line] text
+        let component = line
+            .strip_prefix('[')
+            .and_then(|line| line.split('[').nth(3));
+        let component = component.and_then(|text| text.split_once(']'));
+        match (component, entries.last_mut()) {
+            (Some((component, _)), _) => entries.push((component.to_owned(), line.to_owned())),
+            (None, Some((_, entry))) => {
+                entry.push('\n');
+                entry.push_str(line);
+            }
+            (None, None) => {}
+        }
+    }
+    entries
+}
+
+#[test]
+fn obs_01_with_all_of_envoy_at_trace_the_filter_writes_no_secret_and_nobody_else_but_who_prints_requests()
+ {
+    let (issuer, upstream) = (Issuer::start(), Upstream::start());
+    let provider = Provider::start(Duration::from_hours(1));
+    let oauth = |token_url: &str| {
+        json!({
+            "type": "oauth2_client_credentials", "token_url": token_url, "client_id": "gate",
+            "client_secret": {"env": "CLIENT_SECRET"},
+        })
+    };
+    let mut plugin = policy(&[
+        endpoint("/token", &oauth("https://auth.test/oauth/token")),
+        endpoint("/down", &oauth("https://nobody.test/token")),
+    ]);
+    for endpoint in plugin["endpoints"].as_array_mut().expect("a list") {
+        endpoint["authorizer"]["keys"][0]["key"] = json!({"env": "CLIENT_KEY"});
+    }
+    let oidc = json!({ "issuer": issuer.url(), "audience": AUDIENCE });
+    let by_token =
+        json!({ "name": "jwt", "path": "/jwt", "authorizer": { "type": "oidc", "oidc": oidc } });
+    plugin["endpoints"]
+        .as_array_mut()
+        .expect("a list")
+        .push(by_token);
+    let mut setup = Setup::with(plugin.clone())
+        .model(upstream.address())
+        .cluster("auth", provider.address())
+        .cluster("issuer.test", issuer.address())
+        .live()
+        .tracing_all();
+    for (name, value) in SECRETS {
+        setup = setup.secret(name, value);
+    }
+    let mut envoy = Envoy::start(setup);
+
+    let good = issuer.token("acme");
+    let mut claims = issuer.claims("acme");
+    claims["aud"] = json!("api://others");
+    let bad = issuer.sign(&claims);
+    let unsigned = format!("{}AAAA", &good[..good.len() - 4]);
+    for (path, credential, status) in [
+        ("/token", KEY, 200),
+        ("/token", "canary-wrong-key", 401),
+        ("/down", KEY, 502),
+        ("/jwt", &good, 200),
+        ("/jwt", &bad, 401),
+        ("/jwt", &unsigned, 401),
+    ] {
+        let answer = envoy.get(path).bearer(credential).send();
+        assert_eq!(answer.status, status, "{path} {credential}");
+    }
+    // An edit that is wrong, with secrets in it.
+    plugin["endpoints"][0]["authorizer"]["keys"][0]["key"] = json!("canary-inline-key\n");
+    plugin["endpoints"][1]["upstream_auth"]["client_secret"] = json!("canary-inline-secret");
+    plugin["endpoints"][1]["upstream_auth"]["canary-field"] = json!("canary-inline-field");
+    assert_eq!(envoy.apply(plugin), Edit::Rejected);
+    envoy.get("/token").bearer(KEY).send().admitted();
+
+    let fetched = provider.tokens().pop().expect("a token was fetched");
+    let mut secrets = vec![KEY, "canary-wrong-key", &fetched];
+    secrets.extend([
+        "canary-inline-key",
+        "canary-inline-secret",
+        "canary-inline-field",
+    ]);
+    secrets.extend(SECRETS.iter().map(|(_, value)| *value));
+    for jwt in [&good, &bad, &unsigned] {
+        secrets.push(jwt);
+        // Headers of tokens are all alike, and name a key and an algorithm.
+        secrets.extend(jwt.split('.').skip(1));
+    }
+    let spellings: Vec<String> = secrets.into_iter().flat_map(spellings).collect();
+    let log = envoy.log();
+    let entries = entries(&log);
+    let ours: Vec<_> = entries
+        .iter()
+        .filter(|(component, _)| component == "wasm")
+        .collect();
+    for word in ["configuration refused", "cannot call for", "is in force"] {
+        assert!(ours.iter().any(|(_, entry)| entry.contains(word)), "{word}");
+    }
+    let telltales: BTreeSet<&str> = entries
+        .iter()
+        .filter(|(_, entry)| {
+            spellings
+                .iter()
+                .any(|secret| entry.contains(secret.as_str()))
+        })
+        .map(|(component, _)| component.as_str())
+        .collect();
+    assert!(telltales.contains("http"), "the log traces: {telltales:?}");
+    let unknown: Vec<_> = telltales
+        .iter()
+        .filter(|name| !TELLTALES.contains(name))
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    for (place, text) in [
+        ("the access log", format!("{:?}", envoy.access_log(7))),
+        ("/stats", envoy.admin("/stats")),
+        ("/config_dump", envoy.config_dump()),
+    ] {
+        let found = spellings
+            .iter()
+            .find(|secret| text.contains(secret.as_str()));
+        assert!(found.is_none(), "{found:?} appears in {place}");
+    }
+}
+
+/// What Envoy shows to whoever asks its admin interface is the configuration as it was written.
+#[test]
+fn obs_02_a_configuration_dump_shows_what_is_written_inline_and_neither_digests_keys_nor_the_environment()
+ {
+    let upstream = Upstream::start();
+    let key = |client: &str, key: serde_json::Value| {
+        let mut key = key;
+        key["client_id"] = json!(client);
+        key
+    };
+    // sha256("canary-digested-key")
+    let digest = "d345c5fe52c08aa3c57a173c9337bfcf0399b4de70f3a3f9b6eaf8deeaddbb41";
+    let mut by_key = endpoint(
+        "/chat",
+        &json!({"type": "bearer", "token": {"env": "PROVIDER_TOKEN"}}),
+    );
+    by_key["authorizer"]["keys"] = json!([
+        key("inline", json!({"key": "canary-inline-key"})),
+        key("digested", json!({"key_sha256": digest})),
+        key("environment", json!({"key": {"env": "CLIENT_KEY"}})),
+    ]);
+    let mut setup = Setup::with(policy(&[by_key])).model(upstream.address());
+    for (name, value) in SECRETS {
+        setup = setup.secret(name, value);
+    }
+    let envoy = Envoy::start(setup);
+    for good in ["canary-inline-key", "canary-digested-key", KEY] {
+        envoy.get("/chat").bearer(good).send().admitted();
+    }
+    let dump = envoy.config_dump();
+    assert!(dump.contains("canary-inline-key") && dump.contains(digest));
+    for hidden in ["canary-digested-key", KEY, "canary-provider-token"] {
+        assert!(!dump.contains(hidden), "{hidden}");
     }
 }

@@ -12,6 +12,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod copies;
 mod hidden;
 mod lent;
 mod redirect;

@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::Envoy;
 use crate::harness::provider::Provider;
+use crate::harness::{Envoy, Upstream};
 use crate::{KEY, setup};
 
 #[test]
@@ -103,4 +103,26 @@ fn without_a_token_the_caller_is_told_and_the_next_good_answer_heals_it() {
         (&line["decision"], &line["reason"]),
         (&"deny".into(), &"upstream_auth_unavailable".into())
     );
+}
+
+#[test]
+fn upc_10_neither_a_token_nor_a_request_goes_to_where_the_request_says() {
+    let (provider, evil) = (Provider::start(Duration::from_hours(1)), Upstream::start());
+    let envoy = Envoy::start(setup(&provider).cluster("evil.test", evil.address()));
+    let credential = format!("x-api-key: {KEY}");
+    let target = "http://evil.test/v1/chat?token_url=http://evil.test/oauth/token";
+    for (target, more) in [
+        (target, "x-a: 1"),
+        ("/v1/chat", "x-forwarded-host: evil.test"),
+        ("/v1/chat", "forwarded: host=evil.test"),
+        ("/v1/chat", "x-original-url: http://evil.test/"),
+        ("/v1/chat", "x-envoy-original-dst-host: 127.0.0.1:1"),
+    ] {
+        let mut wire = envoy.wire();
+        wire.request("GET", target, &[credential.as_bytes(), more.as_bytes()]);
+        let answer = wire.answer().expect("an answer");
+        assert_eq!(answer.status, 200, "{target} {more}: {}", answer.text());
+    }
+    evil.saw_nothing();
+    assert_eq!((provider.served(), provider.asked().len()), (5, 1));
 }

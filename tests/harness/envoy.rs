@@ -312,7 +312,7 @@ fn prepare(setup: &Setup) -> (TempDir, Command) {
         .args(["--concurrency", &setup.concurrency.to_string()])
         // Tests run side by side, and read the access log while Envoy runs.
         .args(["--disable-hot-restart", "--file-flush-interval-msec", "50"])
-        .args(["--log-level", "warning", "--component-log-level"])
+        .args(["--log-level", setup.log, "--component-log-level"])
         .arg(format!("wasm:{}", setup.wasm_log))
         .envs(setup.environment.iter().map(|(name, value)| (name, value)));
     (folder, command)

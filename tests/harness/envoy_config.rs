@@ -109,6 +109,8 @@ pub struct Setup {
     pub tls: Option<(String, String)>,
     /// How much the wasm component logs: `info`, or `trace`.
     pub wasm_log: &'static str,
+    /// How much all the others log: `warning`, or `trace`.
+    pub log: &'static str,
     /// The filter as somebody else configures it, if not as the harness does.
     pub filter: Option<Value>,
     /// What somebody merges into the connection manager.
@@ -137,6 +139,7 @@ impl Setup {
             access_log: Vec::new(),
             tls: None,
             wasm_log: "info",
+            log: "warning",
             filter: None,
             merged: None,
             whole: None,
@@ -232,6 +235,13 @@ impl Setup {
     pub fn tracing(mut self) -> Self {
         self.wasm_log = "trace";
         self
+    }
+
+    /// So do all the others.
+    #[must_use]
+    pub fn tracing_all(mut self) -> Self {
+        self.log = "trace";
+        self.tracing()
     }
 
     /// The bootstrap. Ports are 0: Envoy takes free ones and tells them, so that no two tests race for one.

@@ -51,15 +51,33 @@ pub fn get(path: &str) -> Fields<'_> {
 
 /// Sends one request; with trailers it has a body of two bytes.
 pub fn send(envoy: &Envoy, fields: &Fields<'_>, trailers: &Fields<'_>) -> Answer {
-    let mut wire = if trailers.is_empty() {
-        begin(envoy, fields, None)
-    } else {
-        begin(envoy, fields, Some(b"{}"))
-    };
-    if !trailers.is_empty() {
-        let flags = END_HEADERS | END_STREAM;
-        wire.send(&frame(HEADERS, flags, 1, &block(trailers)));
+    if trailers.is_empty() {
+        let head = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(fields));
+        return exchange(envoy, &[head]);
     }
+    exchange(
+        envoy,
+        &[
+            frame(HEADERS, END_HEADERS, 1, &block(fields)),
+            frame(DATA, 0, 1, b"{}"),
+            frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(trailers)),
+        ],
+    )
+}
+
+/// Sends one request whose body comes in these frames, of which the last ends it.
+pub fn send_data(envoy: &Envoy, fields: &Fields<'_>, data: &[&[u8]]) -> Answer {
+    let mut frames = vec![frame(HEADERS, END_HEADERS, 1, &block(fields))];
+    for (index, piece) in data.iter().enumerate() {
+        let is_last = index + 1 == data.len();
+        let flags = if is_last { END_STREAM } else { 0 };
+        frames.push(frame(DATA, flags, 1, piece));
+    }
+    exchange(envoy, &frames)
+}
+
+fn exchange(envoy: &Envoy, frames: &[Vec<u8>]) -> Answer {
+    let mut wire = open(envoy, frames);
     let (mut answered, mut body) = (false, Vec::new());
     while let Some((kind, flags, payload)) = next(&mut wire) {
         match kind {
@@ -81,14 +99,19 @@ pub fn send(envoy: &Envoy, fields: &Fields<'_>, trailers: &Fields<'_>) -> Answer
 
 /// Sends the head of a request and, if there is to be a body, the beginning of one that does not end.
 pub fn begin(envoy: &Envoy, fields: &Fields<'_>, body: Option<&[u8]>) -> Wire {
+    let end = if body.is_none() { END_STREAM } else { 0 };
+    let head = frame(HEADERS, END_HEADERS | end, 1, &block(fields));
+    let body = body.filter(|body| !body.is_empty());
+    let data = body.map(|body| frame(DATA, 0, 1, body));
+    open(envoy, &[head, data.unwrap_or_default()])
+}
+
+/// Begins a connection with these frames.
+fn open(envoy: &Envoy, frames: &[Vec<u8>]) -> Wire {
     let mut wire = envoy.wire();
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend(frame(SETTINGS, 0, 0, &[]));
-    let end = if body.is_none() { END_STREAM } else { 0 };
-    bytes.extend(frame(HEADERS, END_HEADERS | end, 1, &block(fields)));
-    if let Some(body) = body.filter(|body| !body.is_empty()) {
-        bytes.extend(frame(DATA, 0, 1, body));
-    }
+    bytes.extend(frames.concat());
     wire.send(&bytes);
     wire
 }

@@ -3,11 +3,11 @@
 //! | room | rows |
 //! |---|---|
 //! | [`lent`] | UPC-01 02 03, FLO-01 03: one credential leaves, and it is ours |
-//! | [`token`] | UPC-07 09, FLO-04 06: the life of a token that is fetched |
+//! | [`token`] | UPC-07 09 10, FLO-04 06, OBS-06: the life of a token that is fetched |
 //! | [`answers`] | UPC-05: what a token endpoint may answer |
 //! | [`clock`] | CLM-07: the clock is set |
 //!
-//! UPC-04, 06, 08 and 10 are said of one room alone: in `src/upstream`, `src/fetch/access_token` and `tests/config`.
+//! UPC-04, 06 and 08 are said of one room alone: in `src/upstream`, `src/fetch/access_token` and `tests/config`.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,

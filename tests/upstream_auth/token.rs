@@ -119,10 +119,19 @@ fn upc_07_when_no_token_can_be_had_all_are_told_and_it_was_one_call() {
 
 #[test]
 fn upc_07_an_authorization_server_that_is_down_is_not_hammered_and_all_is_well_when_it_is_back() {
+    hammers_not(400);
+}
+
+#[test]
+fn upc_07_an_authorization_server_that_limits_rates_is_given_no_reason_to_lock_the_client_out() {
+    hammers_not(429);
+}
+
+fn hammers_not(status: u32) {
     let setup = Proxy::workers(2).with_main_thread();
     setup.cluster(AUTH).answers(
         TOKEN,
-        400,
+        status,
         &[],
         json!({"error": "invalid_client", "error_description": CLIENT_SECRET}),
     );
@@ -137,7 +146,8 @@ fn upc_07_an_authorization_server_that_is_down_is_not_hammered_and_all_is_well_w
     let calls = proxy.callouts();
     assert!((10..=28).contains(&calls), "{calls}");
     let log = proxy.log_text();
-    assert!(log.contains("status 400, invalid_client"), "{log}");
+    let said = format!("status {status}, invalid_client");
+    assert!(log.contains(&said), "{log}");
     assert!(!log.contains(CLIENT_SECRET), "{log}");
     proxy.cluster(AUTH).serves(TOKEN, token("t-2", 3600));
     proxy.advance(seconds(61));
@@ -374,4 +384,75 @@ fn fetches_and_failures_are_counted_under_the_url_of_the_token() {
     assert_eq!(counted("cause.first.fetches_total"), Some(2));
     assert_eq!(counted("cause.rejected.fetches_total"), Some(1));
     assert_eq!(counted("fetch_failures_total"), Some(1));
+}
+
+#[test]
+fn upc_10_a_token_is_asked_for_where_the_configuration_says_whatever_a_request_says() {
+    // None can be had, so that the requests themselves have it asked for.
+    let setup = Proxy::setup();
+    setup.cluster(AUTH).answers(TOKEN, 503, &[], "");
+    let mut proxy = setup.with(policy(&[chat(&oauth())]));
+    let hostile = || {
+        post("/v1/chat?token_url=https://evil.test/&host=evil.test&audience=evil")
+            .header("x-api-key", KEY)
+            .host("evil.test")
+            .header("x-forwarded-host", "evil.test")
+            .header("forwarded", "host=evil.test;proto=http")
+            .header("x-original-url", "https://evil.test/oauth/token")
+            .header("origin", "https://evil.test")
+            .body(r#"{"token_url":"https://evil.test/","client_id":"evil"}"#)
+    };
+    for _ in 0..20 {
+        proxy
+            .send(hostile())
+            .refused(502, "upstream_auth_unavailable");
+        proxy.advance(seconds(61));
+    }
+    let hits = proxy.cluster(AUTH).hits();
+    assert!(hits.len() > 10, "{}", hits.len());
+    assert_eq!(proxy.callouts(), hits.len(), "no other cluster was called");
+    for hit in hits.iter() {
+        assert_eq!(
+            (hit.host(), hit.path()),
+            ("auth.test".to_owned(), TOKEN.to_owned())
+        );
+        let sent = format!("{hit:?} {}", hit.text());
+        assert!(!sent.contains("evil"), "{sent}");
+    }
+    // The twin, when there is one.
+    proxy.cluster(AUTH).serves(TOKEN, token("t-1", 3600));
+    proxy.advance(seconds(61));
+    saw_token(&proxy.send(hostile()), "t-1");
+    proxy.alive();
+}
+
+/// OBS-06: the log says what an authorization server says, and that server is not ours.
+#[test]
+fn obs_06_what_an_authorization_server_writes_cannot_forge_a_line_of_the_log() {
+    for error in [
+        "invalid_client\r\n[critical] all is lost",
+        "\u{1b}[31mred",
+        "a\u{2028}b\u{0}",
+        r#"","level":"critical""#,
+        &"x".repeat(10_000),
+    ] {
+        let setup = Proxy::setup();
+        let answer = json!({ "error": error });
+        setup.cluster(AUTH).answers(TOKEN, 400, &[], answer);
+        let mut proxy = setup.with(policy(&[chat(&oauth())]));
+        proxy
+            .send(request())
+            .refused(502, "upstream_auth_unavailable");
+        let log = proxy.log();
+        assert!(
+            log.iter().any(|(_, line)| line.contains("status 400")),
+            "{log:?}"
+        );
+        for (_, line) in log {
+            let is_plain = line.chars().all(|c| !c.is_control() && c != '\u{2028}');
+            assert!(is_plain && line.len() < 500, "{line:?}");
+            assert!(!line.contains("critical"), "{line:?}");
+        }
+        proxy.alive();
+    }
 }

@@ -13,7 +13,10 @@ pub(super) fn check(configuration: &Value, documents: &[Value], here: &Place<'_>
     let endpoints = configuration.get("endpoints").and_then(Value::as_array);
     for (index, endpoint) in endpoints.into_iter().flatten().enumerate() {
         if endpoint.get("upstream_auth").is_some() {
-            let place = here.member("endpoints").index(index).member("upstream_auth");
+            let place = here
+                .member("endpoints")
+                .index(index)
+                .member("upstream_auth");
             place.complain(format_args!(
                 "stands in the copies as well that a route of this file makes of requests (`{mirror}`); mirror before the \
                  gate, or only where the credential may be seen"

@@ -152,7 +152,10 @@ fn method(text: String) -> Result<String, String> {
             text.to_ascii_uppercase()
         ))
     } else if text == "TRACE" {
-        Err("is never let through: its answer would tell the caller what was put into the request".to_owned())
+        Err(
+            "is never let through: its answer would tell the caller what was put into the request"
+                .to_owned(),
+        )
     } else {
         Ok(text)
     }
