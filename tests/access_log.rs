@@ -280,7 +280,7 @@ fn however_the_body_is_cut_the_line_says_the_same() {
 }
 
 #[test]
-fn nothing_that_a_caller_or_an_issuer_writes_breaks_the_line() {
+fn obs_06_nothing_that_a_caller_or_an_issuer_writes_breaks_the_line() {
     let mut proxy = gate(&json!({}));
     let hostile = call(CHAT, ANSWER)
         .with("x-request-id", b"a\"b\\c\xff\t{}")
@@ -301,7 +301,7 @@ fn nothing_that_a_caller_or_an_issuer_writes_breaks_the_line() {
 }
 
 #[test]
-fn tenants_are_labels_only_where_that_is_asked_for() {
+fn obs_05_tenants_are_labels_only_where_that_is_asked_for() {
     let mut proxy = gate(&json!({}));
     let _ = proxy.send(call(CHAT, ANSWER));
     assert!(

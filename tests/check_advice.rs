@@ -309,7 +309,8 @@ fn shipped(file: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn each_mistake_is_warned_of_at_its_place_with_its_mend_and_fails_a_strict_check() {
+fn obs_02_and_flo_05_each_mistake_is_warned_of_at_its_place_with_its_mend_and_fails_a_strict_check()
+{
     let folder = tempfile::tempdir().expect("a folder");
     for (index, row) in ROWS.iter().enumerate() {
         let text = fs::read_to_string(shipped(row.file)).expect("a shipped file");

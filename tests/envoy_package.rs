@@ -99,7 +99,7 @@ fn module_of(manifest: &Value, folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_package_is_the_same_bytes_in_another_folder_and_holds_a_module_that_envoy_runs() {
+fn sup_03_a_package_is_the_same_bytes_in_another_folder_and_holds_a_module_that_envoy_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
     let said = package(repository(), &first);

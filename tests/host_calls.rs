@@ -70,3 +70,33 @@ fn a_token_costs_one_question_to_the_hosts_crypto_and_none_when_it_comes_again()
         assert_eq!(again, [1, 1, 1, 0, 6, 1, 1, 1], "{key:?}");
     }
 }
+
+/// A module is as able as what it imports: no file, no socket, no clock but the proxy's.
+#[test]
+fn sup_02_the_module_imports_what_is_listed_and_nothing_else() {
+    let module = std::fs::read(harness::module::filter()).expect("the module");
+    let engine = wasmtime::Engine::default();
+    let module = wasmtime::Module::from_binary(&engine, &module).expect("a module");
+    let mut imports: Vec<String> = module
+        .imports()
+        .map(|import| format!("{}.{}", import.module(), import.name()))
+        .collect();
+    imports.sort();
+    let listed = include_str!("../scripts/wasm-imports.txt");
+    assert_eq!(imports, listed.lines().collect::<Vec<_>>());
+    // What WASI would give beyond that, Envoy offers in part, and the filter has no use for.
+    let wasi: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("wasi_snapshot_preview1."))
+        .collect();
+    assert_eq!(
+        wasi,
+        [
+            "environ_get",
+            "environ_sizes_get",
+            "fd_write",
+            "proc_exit",
+            "random_get"
+        ]
+    );
+}

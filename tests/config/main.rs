@@ -20,6 +20,7 @@ use tenantgate::policy::{Policy, Unmatched};
 use tenantgate::source::SourceAddress;
 
 mod any;
+mod dangers;
 mod key_sets;
 mod mistakes;
 mod upstream;
@@ -147,7 +148,7 @@ fn what_the_documentation_shows_is_a_policy() {
 }
 
 #[test]
-fn what_is_left_out_takes_the_safe_default() {
+fn cfg_03_what_is_left_out_takes_the_safe_default() {
     let policy = compile(oidc(json!({}))).unwrap();
     assert_eq!(policy.source_address, SourceAddress::Peer);
     assert_eq!(policy.unmatched, Unmatched::Deny);

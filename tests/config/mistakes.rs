@@ -6,7 +6,7 @@ use super::{check, compile, endpoint, from, guard, key, oidc};
 
 #[test]
 #[rustfmt::skip]
-fn every_mistake_in_the_file_has_its_place_and_its_message() {
+fn cfg_01_every_mistake_in_the_file_has_its_place_and_its_message() {
     let open = || json!([{"name": "e", "path": "/e", "authorizer": {"type": "none"}}]);
     let file = |name: &str, value: Value| json!({name: value, "endpoints": open()});
     for (document, path, message) in [

@@ -152,49 +152,52 @@ fn pro_09_no_framing_of_http_1_brings_a_second_request_behind_the_gate() {
     let length = format!("Content-Length: {}", body.len());
     let chunk = format!("{:x}\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len());
     let chunked = "Transfer-Encoding: chunked";
-    let cases: Vec<(&[&str], &str)> = vec![
-        (&[&length, chunked], &body),
-        (&[chunked, &length], &body),
-        (&["Content-Length: 6", chunked], &body),
-        (&[&length, "Transfer-Encoding: xchunked"], &body),
-        (&[&length, "Transfer-Encoding : chunked"], &body),
-        (&[&length, "Transfer-Encoding:\x0bchunked"], &body),
-        (&[&length, "Transfer-Encoding: chunked, identity"], &body),
-        (&[&length, "Transfer-Encoding: identity, chunked"], &body),
-        (&[&length, "Transfer_Encoding: chunked"], &body),
-        (&[&length, chunked, "Transfer-Encoding: identity"], &body),
-        (&[&length, "X-A: 1\r\n Transfer-Encoding: chunked"], &body),
-        (&[&length, "Transfer-Encoding:\r\n chunked"], &body),
-        (&[&length, "X-A: 1\nTransfer-Encoding: chunked"], &body),
-        (&[&length, "X-A: 1\rTransfer-Encoding: chunked"], &body),
-        (&[&length, "Connection: content-length"], &body),
-        (&[chunked, "Connection: transfer-encoding"], &body),
-        (&["Content-Length: 5", &length], &body),
-        (&[&length, "Content-Length: 5"], &body),
-        (&["Content-Length: 5", "Content-Length: 5"], &body),
-        (&["Content-Length: 5, 5"], &body),
-        (&["Content-Length: +5"], &body),
-        (&["Content-Length: 0x5"], &body),
-        (&["Content-Length: -1"], &body),
-        (&["Content-Length: 5"], &body),
-        (&["Content-Length: 18446744073709551621"], &body),
-        (&[chunked], &body),
-        (&[chunked], &chunk),
-        (&[chunked], "5;a=b\r\n{\"a\":\r\n0\r\n\r\n"),
-        (&[chunked], "2;a=\"\r\n{}\r\n0\r\n\r\n"),
-        (&[chunked], "2\n{}\n0\n\n"),
-        (&[chunked], "10000000000000002\r\n{}\r\n0\r\n\r\n"),
-        (&[chunked], "0x2\r\n{}\r\n0\r\n\r\n"),
-        (&[chunked], "2 \r\n{}\r\n0\r\n\r\n"),
+    let cases: Vec<(Vec<&str>, &str)> = vec![
+        (vec![&length, chunked], &body),
+        (vec![chunked, &length], &body),
+        (vec!["Content-Length: 6", chunked], &body),
+        (vec![&length, "Transfer-Encoding: xchunked"], &body),
+        (vec![&length, "Transfer-Encoding : chunked"], &body),
+        (vec![&length, "Transfer-Encoding:\x0bchunked"], &body),
+        (vec![&length, "Transfer-Encoding: chunked, identity"], &body),
+        (vec![&length, "Transfer-Encoding: identity, chunked"], &body),
+        (vec![&length, "Transfer_Encoding: chunked"], &body),
+        (vec![&length, chunked, "Transfer-Encoding: identity"], &body),
         (
-            &[chunked],
+            vec![&length, "X-A: 1\r\n Transfer-Encoding: chunked"],
+            &body,
+        ),
+        (vec![&length, "Transfer-Encoding:\r\n chunked"], &body),
+        (vec![&length, "X-A: 1\nTransfer-Encoding: chunked"], &body),
+        (vec![&length, "X-A: 1\rTransfer-Encoding: chunked"], &body),
+        (vec![&length, "Connection: content-length"], &body),
+        (vec![chunked, "Connection: transfer-encoding"], &body),
+        (vec!["Content-Length: 5", &length], &body),
+        (vec![&length, "Content-Length: 5"], &body),
+        (vec!["Content-Length: 5", "Content-Length: 5"], &body),
+        (vec!["Content-Length: 5, 5"], &body),
+        (vec!["Content-Length: +5"], &body),
+        (vec!["Content-Length: 0x5"], &body),
+        (vec!["Content-Length: -1"], &body),
+        (vec!["Content-Length: 5"], &body),
+        (vec!["Content-Length: 18446744073709551621"], &body),
+        (vec![chunked], &body),
+        (vec![chunked], &chunk),
+        (vec![chunked], "5;a=b\r\n{\"a\":\r\n0\r\n\r\n"),
+        (vec![chunked], "2;a=\"\r\n{}\r\n0\r\n\r\n"),
+        (vec![chunked], "2\n{}\n0\n\n"),
+        (vec![chunked], "10000000000000002\r\n{}\r\n0\r\n\r\n"),
+        (vec![chunked], "0x2\r\n{}\r\n0\r\n\r\n"),
+        (vec![chunked], "2 \r\n{}\r\n0\r\n\r\n"),
+        (
+            vec![chunked],
             "0\r\nContent-Length: 5\r\nx-tenant-id: t9\r\n\r\n",
         ),
     ];
     for (fields, body) in cases {
         for credential in [bearer(), "X-A: 1".to_owned()] {
             let before = upstream.heads().len();
-            let fields = [&[credential.as_str()], fields].concat();
+            let fields = [vec![credential.as_str()], fields.clone()].concat();
             let mut bytes = crate::lines("POST /v1/chat", &fields);
             bytes.extend_from_slice(body.as_bytes());
             bytes.extend_from_slice(HIDDEN.as_bytes());

@@ -23,9 +23,8 @@ const EVENTS: usize = 15;
 /// `/v1/live` streams its events; `/v1/silent` one, and never ends.
 fn model_server() -> Router {
     Router::new().fallback(async |uri: Uri| {
-        let event = || Ok::<_, Infallible>("data: {}\n\n");
         let body = match uri.path() {
-            "/v1/live" => Body::from_stream(stream::iter(0..EVENTS).then(async move |_| {
+            "/v1/live" => Body::from_stream(stream::iter(0..EVENTS).then(async |_| {
                 tokio::time::sleep(PAUSE).await;
                 event()
             })),
@@ -37,6 +36,10 @@ fn model_server() -> Router {
             .body(body)
             .expect("a response")
     })
+}
+
+fn event() -> Result<&'static str, Infallible> {
+    Ok("data: {}\n\n")
 }
 
 #[test]

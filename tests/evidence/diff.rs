@@ -220,7 +220,7 @@ fn what_was_lost_comes_first_and_is_on_the_page() {
 }
 
 #[test]
-fn a_way_around_the_gate_that_was_not_there_before_is_a_loss_and_its_end_a_gain() {
+fn cfg_04_a_route_that_turns_the_gate_off_is_a_loss_and_its_end_a_gain() {
     let gate = include_str!("gate.yaml");
     let chat = "- match: { prefix: /v1/chat/ }\n                route: { cluster: openai }\n";
     assert!(gate.contains(chat));

@@ -27,3 +27,4 @@ mod identity_headers;
 mod paths;
 mod patterns;
 mod sources;
+mod tells;

@@ -36,6 +36,9 @@ fn use_09_the_last_of_two_models_counts_wherever_they_stand() {
     ] {
         assert_eq!(asked(body).as_deref(), expected, "{body}");
     }
+    // Nor does a query name one: no server of this API reads it there.
+    let usage = Exchange::new("/v1/chat/completions?model=x").asks(r#"{"model":"a"}"#);
+    assert_eq!(model(&usage.however_cut()), Some("a"));
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn use_10_the_answer_has_to_be_what_it_says() {
 }
 
 #[test]
-fn a_form_names_its_model() {
+fn use_10_a_form_names_its_model() {
     let body = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n\r\n--\0\r\n--b--\r\n";
     let mut exchange = Exchange::new("/v1/audio/transcriptions").asks(body);
     exchange.request_type = Some("multipart/form-data; boundary=b".to_owned());

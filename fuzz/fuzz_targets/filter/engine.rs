@@ -68,6 +68,10 @@ impl Vm {
         0
     }
 
+    pub fn instructions(&self) -> u64 {
+        0
+    }
+
     /// Runs a callback for a context.
     pub fn call(&mut self, context: u32, name: &str, arguments: &[u32]) -> Option<u32> {
         self.run(context, |arguments| callback(name, arguments), arguments)

@@ -353,6 +353,11 @@ impl Proxy {
             .sum()
     }
 
+    /// How many instructions a worker has run, where they are counted.
+    pub fn instructions(&self, worker: usize) -> u64 {
+        self.workers[worker].vm.instructions()
+    }
+
     /// Of a worker's memory, in pages of 64 KiB.
     pub fn memory_pages(&mut self, worker: usize) -> u64 {
         self.workers[worker].vm.memory_pages()

@@ -1,6 +1,7 @@
 //! The module on wasmtime.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use wasmtime::{Config, Engine, InstancePre, Memory, Module, OptLevel, TypedFunc};
@@ -32,6 +33,9 @@ pub struct Guest {
     allocate: Option<TypedFunc<u32, u32>>,
 }
 
+/// Whether instructions are counted. It makes them slower, so a test binary that wants it says so, before it runs the module.
+pub static COUNTS_INSTRUCTIONS: AtomicBool = AtomicBool::new(false);
+
 /// The module, built and compiled once in a test binary, its imports bound.
 pub fn module() -> &'static InstancePre<HostState> {
     static MODULE: OnceLock<InstancePre<HostState>> = OnceLock::new();
@@ -41,6 +45,7 @@ pub fn module() -> &'static InstancePre<HostState> {
         // Each test binary compiles the module once and runs little of it: a quick compiler beats quick code.
         let mut config = Config::new();
         config.cranelift_opt_level(OptLevel::None);
+        config.consume_fuel(COUNTS_INSTRUCTIONS.load(Ordering::Relaxed));
         let engine = Engine::new(&config).expect("an engine with these settings");
         let module = Module::from_file(&engine, path)
             .unwrap_or_else(|error| panic!("{} does not load: {error:?}", path.display()));

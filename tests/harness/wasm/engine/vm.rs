@@ -24,6 +24,8 @@ impl Vm {
             instance: None,
             dead: None,
         };
+        // An error where instructions are not counted.
+        let _ = vm.store.set_fuel(u64::MAX);
         match module.instantiate(&mut vm.store) {
             Ok(instance) => vm.adopt(instance),
             Err(error) => vm.die("instantiation", &error),
@@ -53,6 +55,11 @@ impl Vm {
     pub fn memory_pages(&mut self) -> u64 {
         let memory = self.store.data().guest.memory;
         memory.map_or(0, |memory| memory.size(&self.store))
+    }
+
+    /// How many instructions it has run, where they are counted.
+    pub fn instructions(&self) -> u64 {
+        self.store.get_fuel().map_or(0, |left| u64::MAX - left)
     }
 
     /// Runs a callback for a context; `None` when the VM is dead, be it from this very call.
