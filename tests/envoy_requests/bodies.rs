@@ -338,21 +338,16 @@ fn use_11_and_pro_10_every_shape_of_response_passes_as_it_is_and_is_told_once() 
             .model(address)
             .listener(Listener::RAW),
     );
-    let ask = |method: &str, number: usize| -> RawAnswer {
-        let fields = [
-            &bearer(),
-            "Content-Type: application/json",
-            "Content-Length: 2",
-            "Connection: close",
-        ];
-        let mut bytes = lines(&format!("{method} {CHAT}?n={number}"), &fields);
-        bytes.extend(b"{}");
+    let ask = |number: usize| -> RawAnswer {
+        // No body: that server closes without a look at one, and what it answered might be lost.
+        let fields = [&bearer(), "Content-Length: 0", "Connection: close"];
+        let bytes = lines(&format!("POST {CHAT}?n={number}"), &fields);
         crate::raw(&envoy, &bytes).expect("an answer")
     };
     let mut telling = 0;
     for (number, (bytes, body, tells)) in table.iter().enumerate() {
         let case = String::from_utf8_lossy(&bytes[..bytes.len().min(90)]).into_owned();
-        let answer = ask("POST", number);
+        let answer = ask(number);
         assert_eq!(answer.head.get(..12), case.get(..12), "{case}");
         assert!(answer.body == *body, "{case}: {answer:?}");
         let (lengths, codings) = (

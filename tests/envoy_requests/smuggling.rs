@@ -54,10 +54,25 @@ fn serve(mut stream: TcpStream, book: &Mutex<Vec<String>>) -> io::Result<()> {
                 let mut body = vec![0; length];
                 stream.read_exact(&mut body)?;
             }
-            Ok(Framing::Chunked) => while !through(&mut stream, "\r\n")?.starts_with("0\r\n") {},
+            Ok(Framing::Chunked) => chunks(&mut stream)?,
             Err(_) => return Ok(()),
         }
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+    }
+}
+
+/// A body in chunks without extensions, and its trailers.
+fn chunks(stream: &mut TcpStream) -> io::Result<()> {
+    loop {
+        let line = through(stream, "\r\n")?;
+        let size = usize::from_str_radix(line.trim_end(), 16).map_err(io::Error::other)?;
+        let mut chunk = vec![0; size];
+        stream.read_exact(&mut chunk)?;
+        if size == 0 {
+            while through(stream, "\r\n")? != "\r\n" {}
+            return Ok(());
+        }
+        through(stream, "\r\n")?;
     }
 }
 
@@ -102,7 +117,7 @@ fn through(stream: &mut TcpStream, end: &str) -> io::Result<String> {
 /// Sends bytes, and reads until Envoy closes, or has nothing to say for a while.
 fn send_raw(envoy: &Envoy, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(envoy.address()).expect("the proxy's port");
-    let patience = Some(Duration::from_millis(300));
+    let patience = Some(Duration::from_millis(200));
     stream.set_read_timeout(patience).expect("a timeout");
     let _ = stream.write_all(bytes);
     let (mut told, mut buffer) = (Vec::new(), [0; 4096]);

@@ -53,7 +53,7 @@ pub fn get(path: &str) -> Fields<'_> {
 pub fn send(envoy: &Envoy, fields: &Fields<'_>, trailers: &Fields<'_>) -> Answer {
     if trailers.is_empty() {
         let head = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(fields));
-        return exchange(envoy, &[head]);
+        return exchange(envoy, &[head], usize::MAX);
     }
     exchange(
         envoy,
@@ -62,6 +62,7 @@ pub fn send(envoy: &Envoy, fields: &Fields<'_>, trailers: &Fields<'_>) -> Answer
             frame(DATA, 0, 1, b"{}"),
             frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(trailers)),
         ],
+        usize::MAX,
     )
 }
 
@@ -73,16 +74,28 @@ pub fn send_data(envoy: &Envoy, fields: &Fields<'_>, data: &[&[u8]]) -> Answer {
         let flags = if is_last { END_STREAM } else { 0 };
         frames.push(frame(DATA, flags, 1, piece));
     }
-    exchange(envoy, &frames)
+    exchange(envoy, &frames, usize::MAX)
 }
 
-fn exchange(envoy: &Envoy, frames: &[Vec<u8>]) -> Answer {
+/// Opens a tunnel, says this at once, and listens until as much has come back: tunnels have no end.
+pub fn tunnel(envoy: &Envoy, fields: &Fields<'_>, said: &[u8]) -> Answer {
+    let head = frame(HEADERS, END_HEADERS, 1, &block(fields));
+    exchange(envoy, &[head, frame(DATA, 0, 1, said)], said.len())
+}
+
+/// Sends frames, and reads an answer until it ends, or has so many bytes.
+fn exchange(envoy: &Envoy, frames: &[Vec<u8>], enough: usize) -> Answer {
     let mut wire = open(envoy, frames);
     let (mut answered, mut body) = (false, Vec::new());
     while let Some((kind, flags, payload)) = next(&mut wire) {
         match kind {
             HEADERS => answered = true,
-            DATA => body.extend(payload),
+            DATA => {
+                body.extend(payload);
+                if body.len() >= enough {
+                    break;
+                }
+            }
             RESET | GOAWAY => break,
             _ => {}
         }
