@@ -169,7 +169,7 @@ fn obs_01_with_all_of_envoy_at_trace_the_filter_writes_no_secret_and_nobody_else
         .model(upstream.address())
         .cluster("auth", provider.address())
         .cluster("issuer.test", issuer.address())
-        .live()
+        .mounted()
         .tracing_all();
     for (name, value) in SECRETS {
         setup = setup.secret(name, value);
