@@ -115,7 +115,7 @@ fn spellings(secret: &str) -> [String; 5] {
         STANDARD.encode(secret),
         STANDARD_NO_PAD.encode(secret),
         URL_SAFE_NO_PAD.encode(secret),
-        secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        base16ct::lower::encode_string(secret.as_bytes()),
     ]
 }
 

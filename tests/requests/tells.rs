@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::gate::{ELSEWHERE, K, api_keys, b, config, g, gate, now, tokens, with_claim};
@@ -150,15 +151,15 @@ fn obs_05_no_request_makes_a_metric_that_the_configuration_does_not_name() {
 #[test]
 fn obs_06_nothing_that_a_caller_writes_stands_in_the_log_of_the_filter() {
     let mut proxy = gate();
-    let long = format!("canary{}", "x".repeat(1 << 16));
+    let endless = format!("canary{}", "x".repeat(1 << 16));
     for text in [
         "canary\r\n[critical] forged",
         "canary\u{1b}[31mred",
         "canary\",\"level\":\"critical\"",
         "canary\u{2028}\u{0}",
-        &long,
+        &endless,
     ] {
-        let encoded = url_encoded(text);
+        let encoded = utf8_percent_encode(text, NON_ALPHANUMERIC);
         for request in [
             chat().bearer(Token::good().header("kid", text).sign(now())),
             chat().bearer(Token::good().header("typ", text).sign(now())),
@@ -184,10 +185,6 @@ fn obs_06_nothing_that_a_caller_writes_stands_in_the_log_of_the_filter() {
     assert!(log.iter().all(|(_, line)| line.len() < 500), "{log:#?}");
     proxy.send(chat().bearer(K)).admitted();
     proxy.alive();
-}
-
-fn url_encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
 
 /// A gate that can refuse for every reason there is.
