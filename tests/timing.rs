@@ -38,11 +38,6 @@ fn obs_04_a_key_that_is_wrong_in_its_first_letter_costs_what_one_that_is_wrong_i
                 proxy.instructions(0) - before
             })
             .collect();
-        eprintln!("DEBUG {:?}", {
-            let mut c = counts.clone();
-            c.sort_unstable();
-            (c[0], c[10], c[100], c[150], c[299])
-        });
         // Where digests collide in the table, which is as random as they are, a few cost more.
         counts.into_iter().min().expect("guesses")
     };

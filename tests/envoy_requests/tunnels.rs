@@ -160,7 +160,6 @@ fn pro_02_a_connect_is_refused_with_a_path_and_without_and_harms_nobody() {
             let name = name.to_ascii_lowercase();
             let head = extended("connect-udp", path, &[(&name, value.as_bytes())]);
             let answer = tunnel(&envoy, &head, b"\0\x05bytes");
-            eprintln!("DEBUG {path} {answer:?}");
             // Envoy need not take a datagram's tunnel over HTTP/2.
             let is_refused = expected.ends_with(&answer.reason());
             assert!(is_refused, "{path} {field}: {answer:?}");
