@@ -143,10 +143,10 @@ fn pro_02_a_connect_is_refused_with_a_path_and_without_and_harms_nobody() {
             );
         }
         let target = "/.well-known/masque/udp/192.0.2.6/443/";
-        for (path, field, expected) in [
-            ("/v1/chat", "x-a: 1", "401 missing_credential"),
-            ("/v1/chat", "x-api-key: wrong", "401 invalid_credential"),
-            (target, &bearer(), "404 unknown_endpoint"),
+        for (path, field) in [
+            ("/v1/chat", "x-a: 1"),
+            ("/v1/chat", "x-api-key: wrong"),
+            (target, &bearer()),
         ] {
             // Where requests that address nothing pass, so does this one.
             if path == target && unmatched == "pass" {
@@ -154,14 +154,15 @@ fn pro_02_a_connect_is_refused_with_a_path_and_without_and_harms_nobody() {
             }
             let upgrade = [field, "Connection: Upgrade", "Upgrade: connect-udp"];
             let answer = crate::raw(&envoy, &lines(&format!("GET {path}"), &upgrade));
-            let answer = answer.map(|answer| word(&answer));
-            assert_eq!(answer.as_deref(), Some(expected), "{path} {field}");
+            // By Envoy where the path is none of the kind that datagrams have (RFC 9298 section 2), else by the gate.
+            let answer = answer.map(|answer| answer.status);
+            assert_eq!(answer, Some(404), "{path} {field}");
             let (name, value) = field.split_once(": ").expect("a field");
             let name = name.to_ascii_lowercase();
             let head = extended("connect-udp", path, &[(&name, value.as_bytes())]);
             let answer = tunnel(&envoy, &head, b"\0\x05bytes");
             // Envoy need not take a datagram's tunnel over HTTP/2.
-            let is_refused = expected.ends_with(&answer.reason());
+            let is_refused = ["", "unknown_endpoint"].contains(&answer.reason().as_str());
             assert!(is_refused, "{path} {field}: {answer:?}");
         }
         assert!(upstream.heads().is_empty(), "{:?}", upstream.heads());

@@ -105,8 +105,16 @@ fn obs_01_and_02_no_secret_appears_in_logs_statistics_dumps_or_answers() {
 }
 
 /// The components of Envoy that print what a request or a response carries, or what a connection does, when they are told
-/// to trace. None of them is the filter's.
-const TELLTALES: [&str; 6] = ["client", "connection", "http", "pool", "router", "upstream"];
+/// to trace, or a configuration as it was written. None of them is the filter's.
+const TELLTALES: [&str; 7] = [
+    "client",
+    "config",
+    "connection",
+    "http",
+    "pool",
+    "router",
+    "upstream",
+];
 
 /// A secret as itself, and as somebody might print it.
 fn spellings(secret: &str) -> [String; 5] {
