@@ -38,6 +38,10 @@ fn model_server() -> Router {
     })
 }
 
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "a stream of bodies is one of results"
+)]
 fn event() -> Result<&'static str, Infallible> {
     Ok("data: {}\n\n")
 }
