@@ -317,16 +317,8 @@ impl Setup {
             "stream_idle_timeout": "30s",
             "upgrade_configs": [{ "upgrade_type": "websocket" }],
             "access_log": self.access_logs(folder),
-<<<<<<< HEAD
             "http_filters": filters,
-            "route_config": { "virtual_hosts": self.virtual_hosts.clone().unwrap_or_else(|| json!([{
-=======
-            "http_filters": [filter, {
-                "name": "envoy.filters.http.router",
-                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
-            }],
             "route_config": { "ignore_port_in_host_matching": listener.ignore_port, "virtual_hosts": self.virtual_hosts.clone().unwrap_or_else(|| json!([{
->>>>>>> 9c2e97e (Route by the host that is judged: ignore its port, strip its final dot)
                 "name": "all",
                 "domains": ["*"],
                 "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": MODEL, "timeout": "0s" } }],
