@@ -29,13 +29,12 @@ impl PlainText {
 
     fn byte(&mut self, byte: u8) -> bool {
         match (self.place, byte) {
-            // RFC 8259 section 7: control characters MUST be escaped.
-            (Place::InString | Place::Escaped, ..0x20) => return false,
-            // The escapes that there are. Of another one, some readers drop the backslash.
             (Place::Escaped, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u') => {
                 self.place = Place::InString;
             }
-            (Place::Escaped, _) => return false,
+            // RFC 8259 section 7: control characters MUST be escaped. Of an escape that does not exist, some readers drop
+            // the backslash.
+            (Place::Escaped, _) | (Place::InString, ..0x20) => return false,
             (Place::InString, b'\\') => self.place = Place::Escaped,
             (Place::InString, b'"') => {
                 self.place = Place::Outside;

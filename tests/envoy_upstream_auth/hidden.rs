@@ -148,11 +148,8 @@ fn entries(log: &str) -> Vec<(String, String)> {
     entries
 }
 
-#[test]
-fn obs_01_with_all_of_envoy_at_trace_the_filter_writes_no_secret_and_nobody_else_but_who_prints_requests()
- {
-    let (issuer, upstream) = (Issuer::start(), Upstream::start());
-    let provider = Provider::start(Duration::from_hours(1));
+/// Every kind of secret: a client's key, a provider's, a client's secret, and tokens of that issuer.
+fn secretive(issuer: &Issuer) -> serde_json::Value {
     let oauth = |token_url: &str| {
         json!({
             "type": "oauth2_client_credentials", "token_url": token_url, "client_id": "gate",
@@ -163,16 +160,23 @@ fn obs_01_with_all_of_envoy_at_trace_the_filter_writes_no_secret_and_nobody_else
         endpoint("/token", &oauth("https://auth.test/oauth/token")),
         endpoint("/down", &oauth("https://nobody.test/token")),
     ]);
-    for endpoint in plugin["endpoints"].as_array_mut().expect("a list") {
+    let endpoints = plugin["endpoints"].as_array_mut().expect("a list");
+    for endpoint in &mut *endpoints {
         endpoint["authorizer"]["keys"][0]["key"] = json!({"env": "CLIENT_KEY"});
     }
     let oidc = json!({ "issuer": issuer.url(), "audience": AUDIENCE });
-    let by_token =
-        json!({ "name": "jwt", "path": "/jwt", "authorizer": { "type": "oidc", "oidc": oidc } });
-    plugin["endpoints"]
-        .as_array_mut()
-        .expect("a list")
-        .push(by_token);
+    endpoints.push(
+        json!({ "name": "jwt", "path": "/jwt", "authorizer": { "type": "oidc", "oidc": oidc } }),
+    );
+    plugin
+}
+
+#[test]
+fn obs_01_with_all_of_envoy_at_trace_the_filter_writes_no_secret_and_nobody_else_but_who_prints_requests()
+ {
+    let (issuer, upstream) = (Issuer::start(), Upstream::start());
+    let provider = Provider::start(Duration::from_hours(1));
+    let mut plugin = secretive(&issuer);
     let mut setup = Setup::with(plugin.clone())
         .model(upstream.address())
         .cluster("auth", provider.address())
@@ -188,7 +192,8 @@ fn obs_01_with_all_of_envoy_at_trace_the_filter_writes_no_secret_and_nobody_else
     let mut claims = issuer.claims("acme");
     claims["aud"] = json!("api://others");
     let bad = issuer.sign(&claims);
-    let unsigned = format!("{}AAAA", &good[..good.len() - 4]);
+    let (signed, _) = good.rsplit_once('.').expect("three segments");
+    let unsigned = format!("{signed}.Y2FuYXJ5LXNpZ25hdHVyZQ");
     for (path, credential, status) in [
         ("/token", KEY, 200),
         ("/token", "canary-wrong-key", 401),
