@@ -94,6 +94,11 @@ impl Provider {
             .collect()
     }
 
+    /// Whether that would do as `Authorization` right now.
+    pub fn holds(&self, authorization: &str) -> bool {
+        self.book().holds(authorization)
+    }
+
     /// How many requests came with a good token.
     pub fn served(&self) -> usize {
         self.book().served
@@ -155,18 +160,22 @@ impl Book {
 
     fn judge(&mut self, headers: &HeaderMap) -> u16 {
         let presented = text(headers, "authorization").unwrap_or_default();
-        let now = Instant::now();
-        let holds = self
-            .issued
-            .iter()
-            .any(|issued| presented == format!("Bearer {}", issued.token) && now < issued.until);
-        if holds {
+        if self.holds(&presented) {
             self.served += 1;
             200
         } else {
             self.refused.push(presented);
             401
         }
+    }
+
+    fn holds(&self, authorization: &str) -> bool {
+        let now = Instant::now();
+        let token = authorization.strip_prefix("Bearer ");
+        token.is_some_and(|token| {
+            let mut issued = self.issued.iter();
+            issued.any(|issued| token == issued.token && now < issued.until)
+        })
     }
 }
 
