@@ -41,6 +41,13 @@ pub fn judge(case: &Case<'_>) -> Result<Outcome, String> {
     {
         return Err(format!("the log says {} of {answer:?}", logged.status));
     }
+    if entry
+        .answer
+        .as_ref()
+        .is_some_and(|answer| answer.names_somebody)
+    {
+        return Err("the client was told an identity header".to_owned());
+    }
     let verdicts: Vec<Verdict> = case
         .editions_in_force(line, from, to)?
         .iter()

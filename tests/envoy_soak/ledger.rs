@@ -223,11 +223,12 @@ impl Ledger {
     pub fn settle(&self, world: &World, at_the_end: bool) {
         loop {
             let mut book = self.book();
-            let ripe = book
-                .over
-                .front()
-                .is_some_and(|(over, _)| at_the_end || over.age_ms() >= SETTLED_AFTER_MS);
-            let Some((_, id)) = book.over.pop_front().filter(|_| ripe).or(None) else {
+            let is_ripe =
+                |(over, _): &(Moment, u64)| at_the_end || over.age_ms() >= SETTLED_AFTER_MS;
+            if !book.over.front().is_some_and(is_ripe) {
+                return;
+            }
+            let Some((_, id)) = book.over.pop_front() else {
                 return;
             };
             let Some(entry) = book.open.remove(&id) else {

@@ -27,6 +27,7 @@
 
 mod access;
 mod client;
+mod contexts;
 mod edits;
 mod gate;
 #[path = "../harness/mod.rs"]
@@ -39,6 +40,8 @@ mod oracle;
 mod outages;
 mod plan;
 mod report;
+mod result;
+mod services;
 mod shot;
 mod soak;
 mod tokens;

@@ -6,11 +6,11 @@ use std::process::Command;
 use crate::client;
 use crate::harness::process::envoy_binary;
 use crate::plan::Plan;
-use crate::soak::Result;
+use crate::result::Soaked;
 use crate::watch::Plateau;
 use crate::world::Service;
 
-pub fn page(plan: &Plan, result: &Result) -> String {
+pub fn page(plan: &Plan, result: &Soaked) -> String {
     let totals = &result.totals;
     let sent: u64 = totals.tallies.iter().map(|tally| tally.sent).sum();
     let wrong = totals.wrong.len();
@@ -46,7 +46,7 @@ pub fn page(plan: &Plan, result: &Result) -> String {
     page
 }
 
-fn machine(page: &mut String, plan: &Plan, seconds: u64, sent: u64, result: &Result) {
+fn machine(page: &mut String, plan: &Plan, seconds: u64, sent: u64, result: &Soaked) {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let latencies = &result.latencies;
     let _ = writeln!(
@@ -65,7 +65,7 @@ fn machine(page: &mut String, plan: &Plan, seconds: u64, sent: u64, result: &Res
     );
 }
 
-fn kinds(page: &mut String, result: &Result) {
+fn kinds(page: &mut String, result: &Soaked) {
     for (title, is_good) in [("Good, or good until an edit", true), ("Hostile", false)] {
         let _ = writeln!(
             page,
@@ -88,7 +88,7 @@ fn kinds(page: &mut String, result: &Result) {
     }
 }
 
-fn disturbances(page: &mut String, result: &Result) {
+fn disturbances(page: &mut String, result: &Soaked) {
     let edits = result.edits;
     let _ = writeln!(
         page,
@@ -110,7 +110,7 @@ fn disturbances(page: &mut String, result: &Result) {
     page.push('\n');
 }
 
-fn memory(page: &mut String, result: &Result) {
+fn memory(page: &mut String, result: &Soaked) {
     let plateau = Plateau::of(&result.samples);
     let _ = writeln!(
         page,
@@ -143,7 +143,7 @@ fn memory(page: &mut String, result: &Result) {
     );
 }
 
-fn checks(page: &mut String, result: &Result) {
+fn checks(page: &mut String, result: &Soaked) {
     let totals = &result.totals;
     let _ = writeln!(page, "## What else had to hold\n\n| | found |\n|---|---|");
     for check in result.checks() {

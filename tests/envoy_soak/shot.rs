@@ -248,4 +248,6 @@ pub struct Answer {
     pub is_whole: bool,
     /// What stands in `grpc-status`.
     pub grpc_status: Option<u16>,
+    /// An identity header of the upstream's came back.
+    pub names_somebody: bool,
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::contexts;
 use crate::harness::Envoy;
 use crate::ledger::Ledger;
 use crate::shot::CANARY;
@@ -103,11 +104,7 @@ pub struct Health {
 
 /// Waits until the last stream is gone, and looks around.
 pub fn at_the_end(envoy: &Envoy, ledger: &Ledger) -> Health {
-    let active = "http.gate.downstream_rq_active";
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while envoy.stat(active) > 0 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    contexts::until_idle(envoy);
     let log = envoy.log();
     for line in log
         .lines()
@@ -128,7 +125,7 @@ pub fn at_the_end(envoy: &Envoy, ledger: &Ledger) -> Health {
         vm_reloads: envoy.stat("wasm.tenantgate.vm_reload_success")
             + envoy.stat("wasm.tenantgate.vm_reload_backoff"),
         vm_active: envoy.stat("wasm.envoy.wasm.runtime.v8.active"),
-        requests_active: envoy.stat(active),
+        requests_active: envoy.stat("http.gate.downstream_rq_active"),
         requests_total: envoy.stat("http.gate.downstream_rq_total"),
         requests_reset: envoy.stat("http.gate.downstream_rq_rx_reset"),
     };

@@ -123,6 +123,7 @@ impl Connection {
         };
         answer.echo = field(ID).and_then(|id| id.parse().ok());
         answer.grpc_status = field("grpc-status").and_then(|code| code.parse().ok());
+        answer.names_somebody = field("x-tenant-id").is_some();
         if let Some(message) = field("grpc-message") {
             answer.reason = super::reason(message.as_bytes());
         }

@@ -102,7 +102,7 @@ impl Clients {
             }
             left -= 1;
             let mut shots = vec![maker.next(&carriages)];
-            if left % PIPELINED == 0 {
+            if left.is_multiple_of(PIPELINED) {
                 shots.push(maker.next(&carriages));
                 // A number that was given is a request that was sent: so one after the other.
                 if !shots.iter().all(|(_, shot)| can_be_pipelined(shot)) {
