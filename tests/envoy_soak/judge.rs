@@ -96,6 +96,7 @@ impl Case<'_> {
             Verdict::Refuse(status, reason) => {
                 self.agrees_with_refusal(*status, reason, line, left)
             }
+            Verdict::BreakOff(admission) => self.agrees_with_a_break(admission, line),
             Verdict::TurnAway(statuses) => self.agrees_with_no(statuses, line),
             Verdict::Nothing => {
                 self.upstream_saw_nothing()?;
@@ -190,6 +191,26 @@ impl Case<'_> {
         }
     }
 
+    fn agrees_with_a_break(
+        &self,
+        admission: &Admission,
+        line: Option<&Line>,
+    ) -> Result<(), String> {
+        let status = self.entry.answer.as_ref().and_then(|answer| answer.status);
+        if status.is_some_and(|status| status < 400) {
+            return Err(format!("its body is none, and it was answered {status:?}"));
+        }
+        // Envoy may find the fault before it hands the head on.
+        if let Some(line) = line.filter(|line| line.decision.is_some()) {
+            agrees_line(line, "allow", None, admission, true)?;
+        }
+        match self.entry.hits.as_slice() {
+            [] => Ok(()),
+            [hit] if !hit.is_whole => agrees_hit(hit, admission),
+            hits => Err(format!("the upstream saw its end: {hits:?}")),
+        }
+    }
+
     fn agrees_with_no(&self, statuses: &[u16], line: Option<&Line>) -> Result<(), String> {
         self.upstream_saw_nothing()?;
         let status = self.entry.answer.as_ref().and_then(|answer| answer.status);
@@ -222,7 +243,7 @@ impl Case<'_> {
         let mut text = String::new();
         let _ = write!(
             text,
-            "  request {} from {} to {}, {:?}:\n      {}\n  rule: {:?}\n  answer: {:?}\n  upstream: {:?}\n  log: {:?}\n",
+            "  request {} from {} to {}, {:?}:\n      {}\n  rule: {:?}\n  answer: {:?}\n  upstream: {:?}\n",
             entry.shot.id,
             entry.sent.0,
             to.0,
@@ -231,8 +252,15 @@ impl Case<'_> {
             entry.shot.rule,
             entry.answer,
             entry.hits,
-            entry.logged,
         );
+        for logged in &entry.logged {
+            let (status, details) = (logged.status, &logged.details);
+            let _ = writeln!(
+                text,
+                "  log: {status} {details} {} {:?}",
+                logged.flags, logged.line
+            );
+        }
         for edition in self.world.editions.possible(entry.sent, to) {
             let _ = writeln!(text, "  may have been in force: {edition:?}");
         }

@@ -15,6 +15,8 @@ pub enum Verdict {
     Refuse(u16, &'static str),
     /// By whoever reads it first, which may be Envoy: with one of these statuses, or without a word.
     TurnAway(&'static [u16]),
+    /// Its head admits it, and its body turns out to be none: the upstream must see no end of it, and nobody is served.
+    BreakOff(Admission),
     /// It is not there: bytes in the body of another request, which must never become one.
     Nothing,
 }

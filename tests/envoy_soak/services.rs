@@ -30,11 +30,11 @@ pub struct Fetches {
 
 /// The services, in threads of their own.
 pub struct Services {
+    /// Kept for as long as it is to listen. It goes before what it shares.
+    _upstream: Server,
     pub issuer: Issuer,
     pub key_server: KeyServer,
     tokens: Arc<Provider>,
-    /// Kept for as long as it is to listen.
-    _upstream: Server,
     pub lines: Lines,
 }
 

@@ -61,8 +61,6 @@ pub fn soak(plan: &Plan) -> Soaked {
     let mut envoy = Envoy::start(setup.clone());
     services::wait_until_up(&envoy, &keys);
 
-    let stock = Arc::new(Stock::new(kinds, keys, world, Arc::clone(&ledger)));
-    let latencies = Arc::new(Latencies::new());
     let run = Run {
         plan,
         clients: Clients {

@@ -79,10 +79,6 @@ impl Plateau {
         self.middle_kib + self.middle_kib * MORE_PERCENT / 100 + MORE_KIB
     }
 
-    pub fn is_flat(self) -> bool {
-        self.last_kib <= self.bound_kib()
-    }
-
     /// The rule, in words.
     pub fn rule() -> String {
         format!(
@@ -96,10 +92,7 @@ impl Plateau {
 #[derive(Clone, Copy, Debug)]
 pub struct Health {
     pub vm_reloads: u64,
-    pub vm_active: u64,
     pub requests_active: u64,
-    pub requests_total: u64,
-    pub requests_reset: u64,
 }
 
 /// Waits until the last stream is gone, and looks around.
@@ -124,10 +117,7 @@ pub fn at_the_end(envoy: &Envoy, ledger: &Ledger) -> Health {
     let health = Health {
         vm_reloads: envoy.stat("wasm.tenantgate.vm_reload_success")
             + envoy.stat("wasm.tenantgate.vm_reload_backoff"),
-        vm_active: envoy.stat("wasm.envoy.wasm.runtime.v8.active"),
         requests_active: envoy.stat("http.gate.downstream_rq_active"),
-        requests_total: envoy.stat("http.gate.downstream_rq_total"),
-        requests_reset: envoy.stat("http.gate.downstream_rq_rx_reset"),
     };
     if health.vm_reloads > 0 {
         ledger.finds(format!("VMs were loaded anew: {health:?}"));

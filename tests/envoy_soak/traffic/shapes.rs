@@ -20,7 +20,7 @@ pub fn kinds() -> Vec<Kind> {
         kind("smuggled behind two lengths", 8, two_lengths),
         kind("smuggled behind an odd coding", 8, odd_coding),
         kind("smuggled in an odd chunk", 8, odd_chunk),
-        kind("line that is folded, or none", 8, odd_line),
+        kind("line that is none", 8, odd_line),
         kind("no HTTP at all", 8, no_http),
         kind("target that is no path", 8, odd_target),
     ]
@@ -29,6 +29,10 @@ pub fn kinds() -> Vec<Kind> {
 /// A request with a key that stays and these fields, whose body is a request of its own.
 fn carrying(maker: &mut Maker, fields: &[&str], before: &str) -> Shot {
     let (key, _) = maker.steady();
+    carrying_with(maker, &key, fields, before)
+}
+
+fn carrying_with(maker: &mut Maker, key: &str, fields: &[&str], before: &str) -> Shot {
     let inner = maker.stock.ledger.number();
     let smuggled = format!("GET /healthz HTTP/1.1\r\nhost: gate.test\r\n{ID}: {inner}\r\n\r\n");
     let head = format!(
@@ -72,18 +76,15 @@ fn odd_coding(maker: &mut Maker) -> Shot {
 
 fn odd_chunk(maker: &mut Maker) -> Shot {
     let chunk = maker.one_of(&["x\r\n", "-1\r\n", "fffffffffffffffff\r\n", "\r\n"]);
-    carrying(maker, &["transfer-encoding: chunked"], chunk)
+    let (key, admission) = maker.steady();
+    let mut shot = carrying_with(maker, &key, &["transfer-encoding: chunked"], chunk);
+    // Its head is good, so it begins to go on; its body never ends.
+    shot.rule = Verdict::BreakOff(admission).into();
+    shot
 }
 
 fn odd_line(maker: &mut Maker) -> Shot {
-    let field = maker.one_of(&[
-        "x-a: 1\r\n folded: 2",
-        "no colon here",
-        ": no name",
-        "x-\u{e9}: 1",
-        "x-a: 1\r2",
-        "x-a: \0",
-    ]);
+    let field = maker.one_of(&["no colon here", ": no name", "x-\u{e9}: 1", "x-a: \0"]);
     carrying(maker, &[field, "content-length: 0"], "")
 }
 
@@ -106,7 +107,6 @@ fn odd_target(maker: &mut Maker) -> Shot {
         "GET *",
         "CONNECT gate.test:443",
         "GET healthz",
-        "GET  /healthz",
         "G\u{e9}T /healthz",
         "GET ftp://gate.test/x",
         "GET /healthz /v1",
