@@ -184,6 +184,10 @@ fn envoy_version() -> String {
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let text = text.unwrap_or_default();
     // `envoy  version: <commit>/<version>/Clean/RELEASE/BoringSSL`
-    let version = text.split('/').nth(1).unwrap_or("of an unknown version");
-    version.to_owned()
+    let mut words = text
+        .rsplit("version: ")
+        .next()
+        .unwrap_or_default()
+        .split('/');
+    words.nth(1).unwrap_or("of an unknown version").to_owned()
 }

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::gate::Keys;
 use crate::ledger::Ledger;
-use crate::oracle::{Admission, Verdict};
+use crate::oracle::{Admission, Rule, Verdict};
 use crate::shot::{Manner, Payload, Shot};
 use crate::tokens::{self, Pool, Signed};
 use crate::world::{Generation, World};
@@ -189,7 +189,10 @@ fn maybe_chunked(mut shot: Shot, chunked: bool) -> Shot {
     shot
 }
 
-/// Whether two of them can be sent at once: nothing but a head, and nothing odd about how.
+/// Whether two of them can be sent at once: nothing but a head, nothing odd about how, and nothing that Envoy closes the
+/// connection over.
 pub fn can_be_pipelined(shot: &Shot) -> bool {
-    shot.raw.is_none() && shot.payload == Payload::None && shot.manner == Manner::Plain
+    let is_plain = shot.raw.is_none() && shot.manner == Manner::Plain;
+    let is_turned_away = matches!(shot.rule, Rule::Always(Verdict::TurnAway(_)));
+    is_plain && shot.payload == Payload::None && !is_turned_away
 }
