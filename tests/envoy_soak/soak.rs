@@ -81,8 +81,17 @@ pub fn soak(plan: &Plan) -> Soaked {
     if !envoy.is_running() {
         ledger.finds("Envoy is gone".to_owned());
     }
+    let totals = ledger.close();
+    if !totals.wrong.is_empty() {
+        let log = envoy.log();
+        let lines: Vec<&str> = log.lines().collect();
+        eprintln!(
+            "the end of Envoy's log:\n{}",
+            lines[lines.len().saturating_sub(40)..].join("\n")
+        );
+    }
     Soaked {
-        totals: ledger.close(),
+        totals,
         kinds: names,
         took: ran.took,
         edits: ran.edits,

@@ -12,6 +12,7 @@ use crate::world::{EDITED_ENDPOINTS, EDITED_KEYS, Moment, SET_KEYS};
 const CHAT: &str = "/v1/chat/completions";
 
 pub fn kinds() -> Vec<Kind> {
+    use Carriage::{Alone, Any, Http1};
     let kind = |name, weight, carriage, make| Kind {
         name,
         is_good: true,
@@ -19,7 +20,6 @@ pub fn kinds() -> Vec<Kind> {
         carriage,
         make,
     };
-    use Carriage::{Alone, Any, Http1};
     vec![
         kind("API key, in each header form", 120, Any, key_in_each_form),
         kind("API key, chat with its usage", 80, Any, chat),

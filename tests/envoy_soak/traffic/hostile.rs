@@ -16,6 +16,7 @@ const SEVERAL: Verdict = Verdict::Refuse(400, "multiple_credentials");
 const UNKNOWN: Verdict = Verdict::Refuse(404, "unknown_endpoint");
 
 pub fn kinds() -> Vec<Kind> {
+    use Carriage::{Alone, Any, Http1};
     let kind = |name, weight, carriage, make| Kind {
         name,
         is_good: false,
@@ -23,7 +24,6 @@ pub fn kinds() -> Vec<Kind> {
         carriage,
         make,
     };
-    use Carriage::{Alone, Any, Http1};
     vec![
         kind("no credential", 30, Any, nothing),
         kind("key that is nearly right", 60, Any, near_miss),
