@@ -106,7 +106,7 @@ impl<'a> Editor<'a> {
             1 => flip(&mut next.endpoints, &mut self.random),
             _ => flip(&mut next.keys, &mut self.random),
         }
-        let next = self.stock.keys.named(next);
+        let next = self.stock.keys.named(&next);
         let plugin = self.stock.keys.plugin(&next);
         self.stock.ledger.knows(&Arc::new(next.clone()));
         world.editions.begins(next);
@@ -188,7 +188,7 @@ impl<'a> Editor<'a> {
         let mut next = *before;
         flip(&mut next[1..], &mut self.random);
         self.stock.world.key_set.begins(next);
-        self.key_server.shows(self.stock.keys.document(&next));
+        self.key_server.shows(self.stock.keys.document(next));
         self.done.key_set += 1;
     }
 

@@ -69,7 +69,7 @@ impl Keys {
     }
 
     /// The document of the key set.
-    pub fn document(&self, set: &KeySet) -> String {
+    pub fn document(&self, set: KeySet) -> String {
         let entry = |(number, key): (usize, &String)| {
             let digest = KeyDigest::of(key.as_bytes()).to_string();
             json!({ "client_id": format!("fetched-{number}"), "key_sha256": digest })
@@ -129,7 +129,7 @@ impl Keys {
     /// The plugin configuration of an edition.
     pub fn plugin(&self, edition: &Edition) -> Value {
         let by_key = json!({ "type": "api_key", "keys": self.entries(edition) });
-        let audiences = &AUDIENCES[..1 + usize::from(edition.second_audience)];
+        let audiences = &AUDIENCES[..=usize::from(edition.second_audience)];
         let issuer = json!({
             "issuer": ISSUER, "audience": audiences, "clock_skew": "1s",
             "algorithms": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
@@ -223,14 +223,14 @@ impl Keys {
     }
 
     /// The edition by the name that the filter has for it.
-    pub fn named(&self, edition: Edition) -> Edition {
-        let bytes = self.plugin(&edition).to_string().into_bytes();
+    pub fn named(&self, edition: &Edition) -> Edition {
+        let bytes = self.plugin(edition).to_string().into_bytes();
         let environment = |_: &str| Some("secret".to_owned());
         let policy = tenantgate::config::load(&bytes, &environment)
             .unwrap_or_else(|problems| panic!("{problems:?}"));
         Edition {
             config_id: policy.config_id.to_string(),
-            ..edition
+            ..edition.clone()
         }
     }
 }

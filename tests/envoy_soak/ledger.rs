@@ -155,11 +155,11 @@ impl Ledger {
     }
 
     /// Its client got this, or left without.
-    pub fn ends(&self, shot: &Shot, answer: Option<Answer>) {
+    pub fn ends(&self, shot: &Shot, answer: Option<&Answer>) {
         let mut book = self.book();
         let now = Moment::now();
         for id in shot.smuggled.iter().chain([&shot.id]) {
-            let answer = answer.clone().filter(|_| *id == shot.id);
+            let answer = answer.filter(|_| *id == shot.id).cloned();
             if let Some(entry) = book.open.get_mut(id) {
                 entry.ended = Some(now);
                 entry.answer = answer;

@@ -250,4 +250,6 @@ pub struct Answer {
     pub grpc_status: Option<u16>,
     /// An identity header of the upstream's came back.
     pub names_somebody: bool,
+    /// The head of what the same connection was answered before, where there is no answer.
+    pub after: String,
 }

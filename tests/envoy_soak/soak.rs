@@ -40,7 +40,7 @@ pub fn soak(plan: &Plan) -> Soaked {
     let half = u64::try_from(plan.length.as_millis() / 2).expect("a length that fits");
     let keys = Keys::expiring_at(Moment(Moment::now().plus_ms(half).0 / 1000 * 1000));
     let key_set = [true; SET_KEYS];
-    let edition = keys.named(Edition {
+    let edition = keys.named(&Edition {
         keys: [true, false, true, false],
         endpoints: [true, false],
         ..Edition::default()
@@ -52,7 +52,7 @@ pub fn soak(plan: &Plan) -> Soaked {
         .collect::<Vec<_>>();
     let ledger = Arc::new(Ledger::of(names.iter().map(|(name, _)| *name).collect()));
     ledger.knows(&Arc::new(edition.clone()));
-    let services = Services::start(&runtime, &ledger, keys.document(&key_set));
+    let services = Services::start(&runtime, &ledger, keys.document(key_set));
     let world = Arc::new(World::new(edition.clone(), key_set));
 
     let folder = tempfile::tempdir().expect("a folder");

@@ -52,7 +52,7 @@ impl Pool {
                 token.key(key).alg(alg).claim("aud", AUDIENCES[1])
             }));
         }
-        let forge = |(_, change): &(_, fn(Token) -> Token)| signed("forged", change).text;
+        let forge = |(_, change): &Forgery| signed("forged", change).text;
         Self {
             good,
             second_audience,
@@ -145,8 +145,11 @@ pub fn of_an_unknown_key(id: u64) -> Signed {
     })
 }
 
+/// What is wrong with a token, and how to make it so.
+type Forgery = (&'static str, fn(Token) -> Token);
+
 /// Tokens that do not hold, whatever they say. None of them names a key that is not there.
-const FORGERIES: [(&str, fn(Token) -> Token); 20] = [
+const FORGERIES: [Forgery; 20] = [
     ("of the algorithm none", |token| {
         token.header("alg", "none").signature("")
     }),

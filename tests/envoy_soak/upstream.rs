@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use futures_util::StreamExt;
 use http_body_util::BodyExt;
@@ -49,7 +49,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         hit.is_whole = frame.is_ok();
     }
     shared.ledger.reached(id, hit);
-    let reply = head.headers.get(REPLY).map(|name| name.as_bytes());
+    let reply = head.headers.get(REPLY).map(HeaderValue::as_bytes);
     respond(id.unwrap_or(0), Reply::named(reply.unwrap_or_default()))
 }
 

@@ -20,7 +20,11 @@ pub struct Connection {
     stream: TcpStream,
     /// What was received and not yet consumed.
     pending: Vec<u8>,
+    /// What one read may fill.
+    buffer: Vec<u8>,
     closed: bool,
+    /// The head of the last answer.
+    last: String,
     reads_slowly: bool,
 }
 
@@ -31,7 +35,9 @@ impl Connection {
         Self {
             stream,
             pending: Vec::new(),
+            buffer: vec![0; 16 * 1024],
             closed: false,
+            last: String::new(),
             reads_slowly: false,
         }
     }
@@ -96,7 +102,10 @@ impl Connection {
         let mut answer = Answer::default();
         match timeout(PATIENCE, self.read_into(&mut answer, method)).await {
             Ok(Some(())) => answer.is_whole = true,
-            Ok(None) | Err(_) => self.closed = true,
+            Ok(None) | Err(_) => {
+                self.closed = true;
+                answer.after.clone_from(&self.last);
+            }
         }
         answer
     }
@@ -123,6 +132,7 @@ impl Connection {
         };
         answer.echo = field(ID).and_then(|id| id.parse().ok());
         answer.grpc_status = field("grpc-status").and_then(|code| code.parse().ok());
+        self.last.clone_from(&head);
         answer.names_somebody = field("x-tenant-id").is_some();
         if let Some(message) = field("grpc-message") {
             answer.reason = super::reason(message.as_bytes());
@@ -176,17 +186,13 @@ impl Connection {
 
     /// Reads what is there; nothing at the end of the connection.
     async fn more(&mut self) -> Option<()> {
-        let mut buffer = [0; 16 * 1024];
-        let room = if self.reads_slowly {
-            4096
-        } else {
-            buffer.len()
-        };
+        let mut room = self.buffer.len();
         if self.reads_slowly {
             sleep(READ_PAUSE).await;
+            room /= 4;
         }
-        let length = self.stream.read(&mut buffer[..room]).await.ok()?;
-        self.pending.extend_from_slice(&buffer[..length]);
+        let length = self.stream.read(&mut self.buffer[..room]).await.ok()?;
+        self.pending.extend_from_slice(&self.buffer[..length]);
         (length > 0).then_some(())
     }
 }

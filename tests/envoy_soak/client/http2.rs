@@ -44,7 +44,7 @@ pub async fn speaks(clients: Clients, mut maker: Maker) {
                 clients.stock.ledger.sends(kind, &shot);
                 let began = Instant::now();
                 let answer = timeout(PATIENCE, exchange(ready, &shot)).await;
-                clients.ends(kind, &shot, Some(answer.unwrap_or_default()), began);
+                clients.ends(kind, &shot, Some(&answer.unwrap_or_default()), began);
             });
         }
         while streams.join_next().await.is_some() {}
@@ -100,6 +100,7 @@ fn head(response: &Response<RecvStream>) -> Answer {
         echo: field(ID).and_then(|id| id.parse().ok()),
         is_whole: false,
         grpc_status: field("grpc-status").and_then(|code| code.parse().ok()),
+        after: String::new(),
         names_somebody: response.headers().contains_key("x-tenant-id"),
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{Carriage, Kind, Maker, bearer_of};
-use crate::gate::Keys;
 use crate::oracle::{Admission, Rule, Verdict};
 use crate::shot::{Manner, Reply, SPOOFED, Shot, Stage};
 use crate::tokens;
@@ -92,12 +91,11 @@ fn out_of_time(maker: &mut Maker) -> Shot {
 
 fn key_elsewhere(maker: &mut Maker) -> Shot {
     let (key, _) = maker.steady();
-    let Keys { fetched, .. } = &maker.stock.keys;
-    let (target, key) = maker
-        .id
-        .is_multiple_of(2)
-        .then(|| (CHAT, fetched[0].clone()))
-        .unwrap_or(("/v1/fetched", key));
+    let (target, key) = if maker.chance(2) {
+        (CHAT, maker.stock.keys.fetched[0].clone())
+    } else {
+        ("/v1/fetched", key)
+    };
     Shot::get(maker.id, target, INVALID).bearer(&key)
 }
 

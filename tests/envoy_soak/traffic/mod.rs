@@ -189,10 +189,14 @@ fn maybe_chunked(mut shot: Shot, chunked: bool) -> Shot {
     shot
 }
 
-/// Whether two of them can be sent at once: nothing but a head, nothing odd about how, and nothing that Envoy closes the
-/// connection over.
-pub fn can_be_pipelined(shot: &Shot) -> bool {
-    let is_plain = shot.raw.is_none() && shot.manner == Manner::Plain;
-    let is_turned_away = matches!(shot.rule, Rule::Always(Verdict::TurnAway(_)));
-    is_plain && shot.payload == Payload::None && !is_turned_away
+/// Whether another one can be sent right behind it: nothing but a head, nothing odd about how, and an answer of the
+/// upstream's, for behind one of its own Envoy may close the connection.
+pub fn can_be_followed(shot: &Shot) -> bool {
+    let is_admitted = matches!(shot.rule, Rule::Always(Verdict::Admit(_)));
+    is_admitted && can_follow(shot)
+}
+
+/// Whether it can be sent right behind another one.
+pub fn can_follow(shot: &Shot) -> bool {
+    shot.raw.is_none() && shot.manner == Manner::Plain && shot.payload == Payload::None
 }
