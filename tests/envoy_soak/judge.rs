@@ -336,3 +336,6 @@ fn agrees_hit(hit: &Hit, admission: &Admission) -> Result<(), String> {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;
