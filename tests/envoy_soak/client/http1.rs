@@ -100,12 +100,12 @@ impl Connection {
     /// Reads one answer.
     pub async fn answer(&mut self, method: &str) -> Answer {
         let mut answer = Answer::default();
-        match timeout(PATIENCE, self.read_into(&mut answer, method)).await {
-            Ok(Some(())) => answer.is_whole = true,
-            Ok(None) | Err(_) => {
-                self.closed = true;
-                answer.after.clone_from(&self.last);
-            }
+        let read = timeout(PATIENCE, self.read_into(&mut answer, method)).await;
+        if read == Ok(Some(())) {
+            answer.is_whole = true;
+        } else {
+            self.closed = true;
+            answer.after.clone_from(&self.last);
         }
         answer
     }

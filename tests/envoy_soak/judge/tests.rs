@@ -100,44 +100,52 @@ type Row = (&'static str, fn() -> Entry, fn(&mut Entry));
 fn whatever_goes_wrong_with_one_request_is_seen() {
     let rows: [Row; 16] = [
         ("told another tenant", admitted, |e| {
-            e.hits[0].tenants = vec!["evil".to_owned()]
+            e.hits[0].tenants = vec!["evil".to_owned()];
         }),
         ("told two tenants", admitted, |e| {
-            e.hits[0].tenants.push("acme".to_owned())
+            e.hits[0].tenants.push("acme".to_owned());
         }),
         ("told a user", admitted, |e| {
-            e.hits[0].users.push("root".to_owned())
+            e.hits[0].users.push("root".to_owned());
         }),
         ("shown the client's key", admitted, |e| {
-            e.hits[0].authorization = Some("Bearer k".to_owned())
+            e.hits[0].authorization = Some("Bearer k".to_owned());
         }),
         ("a leak", admitted, |e| {
-            e.hits[0].leaks.push("x-api-key: k".to_owned())
+            e.hits[0].leaks.push("x-api-key: k".to_owned());
         }),
-        ("sent twice", admitted, |e| e.hits.push(e.hits[0].clone())),
-        ("served by nobody", admitted, |e| e.hits.clear()),
+        ("sent twice", admitted, |e| {
+            e.hits.push(e.hits[0].clone());
+        }),
+        ("served by nobody", admitted, |e| {
+            e.hits.clear();
+        }),
         ("another's answer", admitted, |e| {
-            answer_of(e).echo = Some(8)
+            answer_of(e).echo = Some(8);
         }),
         ("tokens made up", admitted, |e| {
-            line_of(e).output_tokens = Some(5)
+            line_of(e).output_tokens = Some(5);
         }),
         ("another configuration", admitted, |e| {
-            line_of(e).config_id = "d".to_owned()
+            line_of(e).config_id = "d".to_owned();
         }),
-        ("no line", admitted, |e| e.logged.clear()),
+        ("no line", admitted, |e| {
+            e.logged.clear();
+        }),
         ("two lines", admitted, |e| {
-            e.logged.push(e.logged[0].clone())
+            e.logged.push(e.logged[0].clone());
         }),
-        ("refused and sent on", refused, |e| e.hits = admitted().hits),
+        ("refused and sent on", refused, |e| {
+            e.hits = admitted().hits;
+        }),
         ("refused for another reason", refused, |e| {
-            answer_of(e).reason = "expired_credential".to_owned()
+            answer_of(e).reason = "expired_credential".to_owned();
         }),
         ("logged as allowed", refused, |e| {
-            line_of(e).decision = Some("allow".to_owned())
+            line_of(e).decision = Some("allow".to_owned());
         }),
         ("let in", refused, |e| {
-            *answer_of(e) = admitted().answer.expect("an answer")
+            *answer_of(e) = admitted().answer.expect("an answer");
         }),
     ];
     for (name, right, breaks) in rows {
