@@ -66,6 +66,9 @@ fn obs_04_a_key_that_is_wrong_in_its_first_letter_costs_what_one_that_is_wrong_i
     proxy.send(get("/v1/chat").bearer(KEY)).admitted();
 }
 
+/// A request with so many bytes of something in it, another one each round.
+type Shape<'a> = &'a dyn Fn(usize, usize) -> Request;
+
 /// A thousand bytes more cost what the thousand before them did. What Envoy takes of a head is 60 KiB.
 #[test]
 fn vm_08_what_a_request_costs_grows_no_faster_than_what_was_sent() {
@@ -92,7 +95,7 @@ fn vm_08_what_a_request_costs_grows_no_faster_than_what_was_sent() {
         let token = Token::good().claim("scp", "read").claim(claim, text);
         chat().bearer(token.sign(now))
     };
-    let shapes: [(&str, &dyn Fn(usize, usize) -> Request); 9] = [
+    let shapes: [(&str, Shape<'_>); 9] = [
         ("path", &|bytes, _| {
             get(format!("/rest{}", many(bytes, "/a"))).bearer(KEY)
         }),

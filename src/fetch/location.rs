@@ -46,8 +46,9 @@ impl Location {
     /// # Errors
     /// [`LocationError`].
     pub fn parse(text: &str) -> Result<Self, LocationError> {
-        // The URL standard removes blanks and line breaks and mends backslashes; here they are not to be mended.
-        if text.len() > MAX_URL_BYTES || !text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
+        // The URL standard removes blanks and line breaks, mends backslashes and decodes hosts; here nothing is to be mended.
+        let is_plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+        if text.len() > MAX_URL_BYTES || !is_plain || authority(text).contains('%') {
             return Err(LocationError::NotAUrl);
         }
         let url = Url::parse(text).map_err(|_| LocationError::NotAUrl)?;
@@ -168,6 +169,8 @@ mod tests {
             ("https://idp.test/ke ys", LocationError::NotAUrl),
             ("https://idp.test/keys\r\nx-a: 1", LocationError::NotAUrl),
             ("https:\\\\idp.test\\keys", LocationError::NotAUrl),
+            ("https://idp%2etest/keys", LocationError::NotAUrl),
+            ("https://IDPK%d2t/keys", LocationError::NotAUrl),
             (&long, LocationError::NotAUrl),
             ("file:///etc/passwd", LocationError::Scheme),
             ("ftp://idp.test/", LocationError::Scheme),

@@ -16,7 +16,7 @@ enum Place {
     Behind,
 }
 
-fn gate(place: Place, other: Value) -> (Upstream, Envoy) {
+fn gate(place: Place, other: &Value) -> (Upstream, Envoy) {
     let upstream = Upstream::start();
     let mut setup = Setup::with(chat_and_health()).model(upstream.address());
     let ours = json!({ "name": FILTER, "typed_config": setup.filter() });
@@ -72,7 +72,7 @@ fn hdr_12_a_filter_before_ours_names_nobody_and_one_behind_ours_does() {
         (Place::Before, &["t2"][..], &[][..]),
         (Place::Behind, &["t2", "t9"], &["t9"]),
     ] {
-        let (upstream, mut envoy) = gate(place, impostor());
+        let (upstream, mut envoy) = gate(place, &impostor());
         let told = |target: &str, fields: &[&str]| {
             assert_eq!(ask(&envoy, target, fields), "200");
             upstream.last().all("x-tenant-id")
@@ -88,7 +88,7 @@ fn hdr_12_a_filter_before_ours_names_nobody_and_one_behind_ours_does() {
 
 #[test]
 fn pth_13_a_path_is_judged_as_it_comes_and_what_changes_it_behind_ours_brings_nobody_along() {
-    let (upstream, mut envoy) = gate(Place::Before, detour());
+    let (upstream, mut envoy) = gate(Place::Before, &detour());
     assert_eq!(ask(&envoy, "/health", &[]), "401 missing_credential");
     assert_eq!(
         ask(&envoy, "/health", &["x-api-key: wrong"]),
@@ -102,7 +102,7 @@ fn pth_13_a_path_is_judged_as_it_comes_and_what_changes_it_behind_ours_brings_no
 
     // Behind ours it leads past the gate: the decision was about the open endpoint. It is told as what it was made for,
     // with no tenant and without the caller's key.
-    let (upstream, mut envoy) = gate(Place::Behind, detour());
+    let (upstream, mut envoy) = gate(Place::Behind, &detour());
     assert_eq!(ask(&envoy, "/health", &["x-tenant-id: t9"]), "200");
     assert_eq!(upstream.last().target, "/v1/chat");
     assert!(upstream.last().all("x-tenant-id").is_empty());

@@ -115,8 +115,8 @@ fn pro_02_a_connect_is_refused_with_a_path_and_without_and_harms_nobody() {
         let key = ("x-api-key", K.as_bytes());
         for field in [("x-a", &b"1"[..]), key] {
             let line = format!("{}: {}", field.0, field.1.escape_ascii());
-            let tunnel = lines("CONNECT api.test:443", &[&line]);
-            let answer = crate::raw(&envoy, &tunnel).map(|answer| word(&answer));
+            let connect = lines("CONNECT api.test:443", &[&line]);
+            let answer = crate::raw(&envoy, &connect).map(|answer| word(&answer));
             assert_eq!(answer.as_deref(), Some("400 ambiguous_path"), "{field:?}");
             let plain: Fields<'_> = vec![
                 (":method", b"CONNECT"),

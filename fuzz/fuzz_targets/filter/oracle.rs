@@ -155,8 +155,9 @@ fn model(request: &Request, right: Right, doubts: &Doubts) -> Right {
         Body::Allowed | Body::Large => {
             right.or("model_not_allowed", doubts.bodies || request.in_steps)
         }
-        // Its head goes on before its body has been seen.
+        // Its head goes on before its body has been seen, or that there is none.
         Body::Forbidden | Body::Nonsense | Body::Unnamed => right.or("model_not_allowed", true),
+        Body::None if request.in_steps => right.or("model_not_allowed", true),
         Body::None => Right::refused("model_not_allowed"),
     }
 }
