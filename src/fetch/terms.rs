@@ -74,11 +74,11 @@ pub const FRESH_AT_LEAST: SignedDuration = SignedDuration::from_mins(1);
 pub const FRESH_AT_MOST: SignedDuration = SignedDuration::from_hours(1);
 /// The pause after the first failure; it doubles with each further one…
 pub const BACK_OFF_FIRST: SignedDuration = SignedDuration::from_secs(1);
-/// (or after the first where nothing could be sent, which burdens nobody: at boot a cluster has no endpoint until its name
-/// is resolved)
-pub const BACK_OFF_UNSENT: SignedDuration = SignedDuration::from_millis(100);
 /// …up to this, or to what the operator has the document refreshed after, if that is sooner.
 pub const BACK_OFF_MOST: SignedDuration = SignedDuration::from_mins(1);
+/// The first pause where nothing could be sent, which burdens nobody: at boot a cluster has no endpoint until its name is
+/// resolved.
+pub const BACK_OFF_UNSENT: SignedDuration = SignedDuration::from_millis(100);
 
 /// For how long a server is believed that says that a document is the same as before. Entity tags that are made of a file's
 /// time and size can be those of another file.

@@ -154,7 +154,9 @@ impl UpstreamAuth {
                 edits.remove.push(name);
             }
         }
-        edits.parameters.extend(&self.parameters);
+        if head.query().is_some() {
+            edits.parameters.extend(&self.parameters);
+        }
     }
 
     /// Lends the credential that is for this tenant.

@@ -46,6 +46,7 @@ mod tree;
 use answer::Answer;
 use asked::Asked;
 use path::Target;
+pub use path::may_name_model;
 
 pub use format::Format;
 pub use model::{ModelName, is_like_model};
@@ -55,11 +56,6 @@ pub use named::{Named, NamedModel};
 /// nowhere else.
 pub fn model_in_path(path: &str) -> Option<ModelName> {
     Target::of(path)?.model
-}
-
-/// Whether some server could take a model from a path (with its query) in which [`model_in_path`] finds none.
-pub fn may_name_model(path: &str) -> bool {
-    path::may_name_model(path)
 }
 
 /// Whether more is worth handing in.

@@ -28,6 +28,9 @@ impl ModelName {
     }
 }
 
+/// What is called so in any spelling may be the model to somebody.
+const LIKE_MODEL: [&str; 5] = ["model", "models", "modelid", "modelids", "modelname"];
+
 /// Whether some server takes what is called so for the model: in any case (Go folds `ſ` to `s` as well), in the plural to
 /// choose from, as an id or a name, or up to a NUL.
 pub fn is_like_model(name: &[u8]) -> bool {
@@ -37,19 +40,16 @@ pub fn is_like_model(name: &[u8]) -> bool {
     if name.contains(char::is_control) {
         return true;
     }
-    let plain: String = name
-        .chars()
-        .filter(|c| !matches!(c, '_' | '-'))
-        .map(|c| {
-            if c == 'ſ' {
-                's'
-            } else {
-                c.to_ascii_lowercase()
-            }
-        })
-        .collect();
-    matches!(
-        plain.as_str(),
-        "model" | "models" | "modelid" | "modelids" | "modelname"
-    )
+    let fold = |c: char| {
+        if c == 'ſ' {
+            's'
+        } else {
+            c.to_ascii_lowercase()
+        }
+    };
+    // Asked of every name in a body's outermost object, so nothing is copied.
+    let plain = name.chars().filter(|c| !matches!(c, '_' | '-')).map(fold);
+    LIKE_MODEL
+        .iter()
+        .any(|known| plain.clone().eq(known.chars()))
 }

@@ -88,8 +88,9 @@ const BEFORE_A_NAME: [&str; 9] = [
 /// What stands there in place of a name, where the body has it.
 const NO_NAME: [(&str, &str); 2] = [("serving-endpoints", "chat"), ("endpoints", "openapi")];
 
-/// Whether some server could take a model from a path of which [`Target`] does not know one, whatever the body says.
-pub(super) fn may_name_model(path: &str) -> bool {
+/// Whether some server could take a model from a path (with its query) in which [`model_in_path`](super::model_in_path)
+/// finds none, whatever the body says.
+pub fn may_name_model(path: &str) -> bool {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let segments: Vec<String> = path
         .split('/')
