@@ -2,11 +2,12 @@
 //! decided about, framed so that no server could read it otherwise.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::harness::h2::{Fields, get, send, send_data};
+use crate::harness::upstream::{Heads, keeping_heads};
 use crate::harness::{Envoy, Listener, Setup};
 use crate::{K, bearer, chat_and_health, stands};
 
@@ -16,21 +17,12 @@ const HIDDEN: &str = "GET /v1/chat?hidden HTTP/1.1\r\nHost: api.test\r\nx-tenant
 /// A server that takes nothing but what RFC 9112 says to the letter, and keeps every head that it got.
 struct Strict {
     address: SocketAddr,
-    heads: Arc<Mutex<Vec<String>>>,
+    heads: Heads<String>,
 }
 
 impl Strict {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound address");
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let book = Arc::clone(&heads);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let book = Arc::clone(&book);
-                std::thread::spawn(move || serve(stream, &book));
-            }
-        });
+        let (address, heads) = keeping_heads(serve);
         Self { address, heads }
     }
 

@@ -199,25 +199,38 @@ async fn answer(State(book): State<Arc<Mutex<Book>>>, request: Request) -> Respo
         .expect("a response")
 }
 
+/// The heads that a server got so far, whichever connection they were on.
+pub type Heads<T> = Arc<Mutex<Vec<T>>>;
+
+/// A server that hands each connection to this, in a thread of its own, and one list of heads to all of them.
+pub fn keeping_heads<T, R>(serve: fn(TcpStream, &Mutex<Vec<T>>) -> R) -> (SocketAddr, Heads<T>)
+where
+    T: Send + 'static,
+    R: Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound address");
+    let heads = Heads::<T>::default();
+    let kept = Arc::clone(&heads);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let kept = Arc::clone(&kept);
+            std::thread::spawn(move || serve(stream, &kept));
+        }
+    });
+    (address, heads)
+}
+
 /// An upstream without manners: it keeps the head as raw bytes, agrees to any upgrade, and echoes what follows.
 pub struct RawUpstream {
     address: SocketAddr,
-    heads: Arc<Mutex<Vec<Vec<u8>>>>,
+    heads: Heads<Vec<u8>>,
 }
 
 impl RawUpstream {
     /// Starts one. Its threads end with their connections, the listening one with the test program.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound address");
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let book = Arc::clone(&heads);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let book = Arc::clone(&book);
-                std::thread::spawn(move || echo_raw(stream, &book));
-            }
-        });
+        let (address, heads) = keeping_heads(echo_raw);
         Self { address, heads }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::gate::{K, api_keys, b, config, config_of, gate, gate_with, hold, outcome, with_claim};
 use crate::harness::proxy::{Request, get, post};
 
-const SPELLINGS: [&str; 8] = [
+const SPELLINGS: [&str; 9] = [
     "x-tenant-id",
     "X-TENANT-ID",
     "x_tenant_id",
@@ -14,6 +14,7 @@ const SPELLINGS: [&str; 8] = [
     "x-tenant_id",
     "x-tenant-id_",
     "x-tenant-id-",
+    "x!tenant~id",
 ];
 
 fn spoofed(path: &str) -> Request {
